@@ -1,0 +1,11 @@
+//! The words every layer speaks: ids, events, activities, messages, work items, journal records.
+//!
+//! Nothing here does IO, awaits, or reads a clock; nothing here knows Plane's or a provider's wire format.
+
+pub mod activity;
+pub mod disposition;
+pub mod event;
+pub mod ids;
+pub mod installation;
+pub mod talk;
+pub mod work_item;

@@ -1,0 +1,14 @@
+//! Who acts on an error. Every error of a lower layer answers this one question.
+
+use std::time::Duration;
+
+/// What to do about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// It may pass: try again, not before `after` where the other side said so.
+    Retry { after: Option<Duration> },
+    /// The model can mend it: bad arguments, an unknown name.
+    TellModel,
+    /// Trying again cannot help.
+    GiveUp,
+}

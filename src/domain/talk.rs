@@ -1,0 +1,89 @@
+//! The conversation with a language model, in no provider's words.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+pub enum Message {
+    System {
+        text: String,
+    },
+    User {
+        text: String,
+    },
+    Assistant(AssistantMessage),
+    /// The result of one tool call; every call of an assistant message gets exactly one.
+    Tool {
+        call_id: String,
+        text: String,
+    },
+}
+
+/// What the model said in one reply.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AssistantMessage {
+    /// The visible text, reasoning removed.
+    #[serde(default)]
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<ToolCall>,
+    /// Fields the provider wants back unchanged (signatures, reasoning items), and who sent them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<ProviderRaw>,
+}
+
+/// Opaque fields of a provider. Sent back only to the provider and model they came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProviderRaw {
+    /// The model's name in the config, which implies its provider.
+    pub model: String,
+    pub fields: Map<String, Value>,
+}
+
+/// The model asks for a tool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    pub id: String,
+    pub name: String,
+    /// JSON text exactly as the model wrote it; it may be malformed.
+    pub arguments: String,
+    /// Opaque fields of this call the provider wants back (Gemini's thought signature).
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub raw: Map<String, Value>,
+}
+
+/// A tool as the model is told of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolOffer {
+    pub name: String,
+    pub description: String,
+    /// JSON Schema of the arguments.
+    pub parameters: Value,
+}
+
+/// Tokens of one reply, as the provider counted them. `input` includes what was cached, `output`
+/// includes reasoning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub input: u64,
+    pub cached_input: u64,
+    pub output: u64,
+    pub reasoning: u64,
+}
+
+/// Why the model stopped. Whether the turn goes on is decided by the presence of tool calls, since
+/// several providers report `Done` beside them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    Done,
+    ToolCalls,
+    /// The output limit was reached; the text, and any last tool call, may be cut.
+    Length,
+    /// The provider withheld the answer.
+    Filtered,
+    /// A reason we do not know, in the provider's word. Treated as `Done`.
+    Other(String),
+}

@@ -1,0 +1,188 @@
+//! A project's records as the agent reads them: names resolved, HTML still as Plane stores it.
+
+use jiff::{Timestamp, civil::Date};
+
+use super::ids::{CommentId, LabelId, ProjectId, StateId, UserId, WorkItemId};
+
+/// A work item with what it points to, as far as Plane expanded it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkItem {
+    pub id: WorkItemId,
+    pub project: ProjectRef,
+    /// The number in `MOB-12`.
+    pub sequence: u64,
+    pub name: String,
+    pub description_html: String,
+    pub priority: Priority,
+    pub state: Option<StateRef>,
+    pub labels: Vec<LabelRef>,
+    pub assignees: Vec<Person>,
+    pub created_by: Option<Person>,
+    pub parent: Option<ParentRef>,
+    pub start_date: Option<Date>,
+    pub target_date: Option<Date>,
+    pub created_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+}
+
+impl WorkItem {
+    /// The key people use, such as `MOB-12`; `None` if the project's identifier is unknown.
+    #[must_use]
+    pub fn key(&self) -> Option<String> {
+        let identifier = self.project.identifier.as_deref()?;
+        Some(format!("{identifier}-{}", self.sequence))
+    }
+}
+
+/// A project, or only its id where Plane did not expand it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectRef {
+    pub id: ProjectId,
+    pub identifier: Option<String>,
+    pub name: Option<String>,
+}
+
+/// A state by id, with its name where known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateRef {
+    pub id: StateId,
+    pub name: Option<String>,
+    pub group: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelRef {
+    pub id: LabelId,
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParentRef {
+    pub id: WorkItemId,
+    pub project: Option<ProjectId>,
+    pub sequence: Option<u64>,
+}
+
+/// A person or bot; the names are empty where Plane gave only the id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub id: UserId,
+    pub display_name: String,
+    pub full_name: String,
+}
+
+impl Person {
+    /// How a person is written in text for the model: `@maya`, or a part of the id if the name is
+    /// unknown.
+    #[must_use]
+    pub fn handle(&self) -> String {
+        if self.display_name.is_empty() {
+            let id = self.id.to_string();
+            return format!("@user:{}", id.get(..8).unwrap_or(&id));
+        }
+        format!("@{}", self.display_name)
+    }
+}
+
+/// Plane's five priorities, and whatever a later version may add.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Priority {
+    None,
+    Low,
+    Medium,
+    High,
+    Urgent,
+    Other(String),
+}
+
+impl Priority {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::None => "none",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Urgent => "urgent",
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl From<&str> for Priority {
+    fn from(text: &str) -> Self {
+        match text {
+            "none" | "" => Self::None,
+            "low" => Self::Low,
+            "medium" => Self::Medium,
+            "high" => Self::High,
+            "urgent" => Self::Urgent,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    pub id: CommentId,
+    pub html: String,
+    pub author: Option<Person>,
+    pub created_at: Option<Timestamp>,
+    pub edited: bool,
+}
+
+/// One line of a work item's change log. It tells what was requested, which Plane may have
+/// ignored: the log is no proof that a change happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub at: Option<Timestamp>,
+    pub actor: Option<Person>,
+    pub verb: String,
+    pub field: Option<String>,
+    pub old: Option<String>,
+    pub new: Option<String>,
+}
+
+/// A hit of the search, which tells no more than this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchHit {
+    pub id: WorkItemId,
+    pub project: ProjectId,
+    pub key: String,
+    pub name: String,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Records in all pages.
+    pub total: u64,
+    /// Whether another page follows.
+    pub more: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    pub id: StateId,
+    pub name: String,
+    /// `backlog`, `unstarted`, `started`, `completed`, `cancelled`.
+    pub group: String,
+    pub is_default: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    pub id: LabelId,
+    pub name: String,
+    pub description: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    pub id: ProjectId,
+    pub identifier: String,
+    pub name: String,
+    pub description: String,
+}
