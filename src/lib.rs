@@ -14,3 +14,5 @@
 //! 8. [`cli`]: one file a command; `cli/serve.rs` is the only place that builds it all.
 
 pub mod domain;
+
+pub mod config;

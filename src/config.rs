@@ -1,0 +1,191 @@
+//! The configuration, typed: `aileron.toml`, then the environment, then flags.
+//!
+//! `load` parses and resolves; the rest of the program sees only [`Config`] and hands each part its
+//! own section. `aileron.default.toml` is compiled in and describes every key.
+
+mod environment;
+pub mod files;
+pub mod load;
+mod origin;
+mod raw;
+mod resolve;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::domain::ids::{UserId, WorkspaceId};
+
+/// Everything the program may be told from outside, checked and resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub server: ServerConfig,
+    pub store: StoreConfig,
+    pub plane: PlaneConfig,
+    pub agent: AgentConfig,
+    /// The model the agent uses.
+    pub model: ModelConfig,
+    pub log: LogConfig,
+}
+
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    pub listen: SocketAddr,
+    /// Largest webhook body accepted, in bytes.
+    pub max_body_bytes: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    pub data_dir: PathBuf,
+    /// How long a finished run is kept after it was last touched, and a letter after it came.
+    pub keep_runs: Duration,
+    /// Beyond this many runs the oldest finished ones are forgotten.
+    pub max_runs: u64,
+    /// How long an event is recognised when it comes again.
+    pub keep_keys: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct PlaneConfig {
+    /// Without a trailing slash and without `/api/v1`.
+    pub api_url: Url,
+    /// Any of them may sign a webhook, so that a secret can be rotated.
+    pub webhook_secrets: Vec<SecretString>,
+    pub oauth: Option<OAuthConfig>,
+    /// A fixed token for one workspace, for servers without OAuth apps.
+    pub fixed: Option<FixedTokenConfig>,
+    pub request_timeout: Duration,
+    /// Requests one installation may make in any [`Self::budget_window`].
+    pub requests_per_minute: u32,
+    pub budget_window: Duration,
+    /// How long states, labels and members of a project are remembered.
+    pub facts_ttl: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct OAuthConfig {
+    pub client_id: String,
+    pub client_secret: SecretString,
+    pub redirect_uri: Url,
+    /// Asked for at install, in the order they are sent.
+    pub scopes: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct FixedTokenConfig {
+    pub kind: FixedTokenKind,
+    pub token: SecretString,
+    pub workspace_slug: String,
+    pub workspace_id: WorkspaceId,
+    pub bot: Option<UserId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FixedTokenKind {
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// `X-API-Key`.
+    ApiKey,
+}
+
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// The agent's name in prompts and phrases.
+    pub name: String,
+    /// Files here replace the compiled-in prompts of the same name.
+    pub prompts_dir: PathBuf,
+    /// Files here replace the compiled-in tool descriptions of the same name.
+    pub tools_dir: PathBuf,
+    /// Runs worked on at the same time.
+    pub concurrency: usize,
+    /// Model calls in one turn.
+    pub max_steps: u32,
+    /// Wall time of one turn.
+    pub max_turn: Duration,
+    /// How long a created run waits for its prompt event before the prompt is fetched.
+    pub prompt_grace: Duration,
+    /// At shutdown, how long running turns may go on before they are handed back.
+    pub drain: Duration,
+    /// How often known runs are looked at for prompts and stops whose events never came; zero is never.
+    pub sweep: Duration,
+}
+
+/// One model at one provider.
+#[derive(Debug, Clone)]
+pub struct ModelConfig {
+    /// Its name in the config.
+    pub name: String,
+    pub provider: ProviderConfig,
+    /// The provider's id of the model; empty for the rehearsal.
+    pub model: String,
+    /// Most tokens of one reply, where it is to be limited.
+    pub max_output_tokens: Option<u32>,
+    /// Which field carries `max_output_tokens`.
+    pub max_tokens_field: MaxTokensField,
+    /// Sent as `temperature` if set; many models refuse anything but their default.
+    pub temperature: Option<f32>,
+    /// Sent as `reasoning_effort` if set.
+    pub reasoning_effort: Option<String>,
+    /// Sent as `parallel_tool_calls` if set; some models refuse the parameter.
+    pub parallel_tool_calls: Option<bool>,
+    /// Whether to ask for usage in the stream; some servers refuse the option.
+    pub stream_usage: bool,
+    pub system_role: SystemRole,
+    /// Further fields of the request body, as the provider documents them.
+    pub extra_body: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Clone)]
+pub enum ProviderConfig {
+    /// Chat Completions at OpenAI or any compatible address.
+    OpenAi(OpenAiConfig),
+    /// The rule-based stand-in: no key, no network, always the same.
+    Rehearsal,
+}
+
+#[derive(Debug, Clone)]
+pub struct OpenAiConfig {
+    /// Up to and including `/v1`, without a trailing slash.
+    pub base_url: Url,
+    /// `None` for local servers that ask for none.
+    pub api_key: Option<SecretString>,
+    pub extra_headers: Vec<(String, SecretString)>,
+    pub connect_timeout: Duration,
+    /// Longest silence between two bytes; reasoning models are silent for minutes.
+    pub idle_timeout: Duration,
+    /// Tries after the first.
+    pub max_retries: u32,
+    /// Longest wait a `Retry-After` may ask for; beyond it the turn ends with the time told.
+    pub max_retry_wait: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensField {
+    MaxTokens,
+    MaxCompletionTokens,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SystemRole {
+    System,
+    Developer,
+}
+
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    /// A `tracing` filter, such as `info` or `info,aileron=debug`.
+    pub filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}

@@ -1,0 +1,202 @@
+//! The configuration as written: every key optional, unknown keys refused.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use secrecy::SecretString;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
+
+use super::{FixedTokenKind, LogFormat, MaxTokensField, SystemRole};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub(super) struct RawConfig {
+    pub server: RawServer,
+    pub store: RawStore,
+    pub plane: RawPlane,
+    pub agent: RawAgent,
+    pub providers: BTreeMap<String, RawProvider>,
+    pub models: BTreeMap<String, RawModel>,
+    pub log: RawLog,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawServer {
+    pub listen: Option<String>,
+    pub max_body_kib: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawStore {
+    pub data_dir: Option<PathBuf>,
+    pub keep_runs_days: Option<u32>,
+    pub max_runs: Option<u32>,
+    pub keep_keys_days: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPlane {
+    pub api_url: Option<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub webhook_secrets: Vec<RawSecret>,
+    pub request_timeout_secs: Option<u32>,
+    pub requests_per_minute: Option<u32>,
+    pub budget_window_secs: Option<u32>,
+    pub facts_ttl_secs: Option<u32>,
+    pub oauth: RawOAuth,
+    pub fixed: RawFixed,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawOAuth {
+    pub client_id: Option<String>,
+    pub client_secret: Option<RawSecret>,
+    pub redirect_uri: Option<String>,
+    pub scopes: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFixed {
+    pub kind: Option<FixedTokenKind>,
+    pub token: Option<RawSecret>,
+    pub workspace_slug: Option<String>,
+    pub workspace_id: Option<String>,
+    pub bot: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawAgent {
+    pub name: Option<String>,
+    pub model: Option<String>,
+    pub prompts_dir: Option<PathBuf>,
+    pub tools_dir: Option<PathBuf>,
+    pub concurrency: Option<u32>,
+    pub max_steps: Option<u32>,
+    pub max_turn_secs: Option<u32>,
+    pub prompt_grace_ms: Option<u32>,
+    pub drain_ms: Option<u32>,
+    pub sweep_secs: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawProvider {
+    pub kind: Option<ProviderKind>,
+    pub base_url: Option<String>,
+    pub api_key: Option<RawSecret>,
+    pub headers: BTreeMap<String, RawSecret>,
+    pub connect_timeout_secs: Option<u32>,
+    pub idle_timeout_secs: Option<u32>,
+    pub max_retries: Option<u32>,
+    pub max_retry_wait_secs: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ProviderKind {
+    OpenAi,
+    Rehearsal,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawModel {
+    pub provider: Option<String>,
+    pub model: Option<String>,
+    pub max_output_tokens: Option<u32>,
+    pub max_tokens_field: Option<MaxTokensField>,
+    pub temperature: Option<f32>,
+    pub reasoning_effort: Option<String>,
+    pub parallel_tool_calls: Option<bool>,
+    pub stream_usage: Option<bool>,
+    pub system_role: Option<SystemRole>,
+    pub extra_body: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLog {
+    pub format: Option<LogFormat>,
+    pub filter: Option<String>,
+}
+
+/// A secret as written: the text itself, or where it is.
+#[derive(Debug, Clone)]
+pub(super) enum RawSecret {
+    Text(SecretString),
+    Env(String),
+    File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for RawSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}
+
+struct SecretVisitor;
+
+impl<'de> Visitor<'de> for SecretVisitor {
+    type Value = RawSecret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret: \"text\", { env = \"NAME\" } or { file = \"path\" }")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<RawSecret, E> {
+        Ok(RawSecret::Text(SecretString::from(text.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawSecret, A::Error> {
+        let secret = match map.next_entry::<String, String>()? {
+            Some((key, value)) if key == "env" => RawSecret::Env(value),
+            Some((key, value)) if key == "file" => RawSecret::File(value.into()),
+            Some((key, _)) => return Err(A::Error::unknown_field(&key, &["env", "file"])),
+            None => return Err(A::Error::custom("expected { env = \"NAME\" } or { file = \"path\" }")),
+        };
+        if map.next_key::<String>()?.is_some() {
+            return Err(A::Error::custom("a secret comes from one place: either env or file"));
+        }
+        Ok(secret)
+    }
+}
+
+/// A list of secrets, or a single one: the brackets are easily forgotten.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RawSecret>, D::Error> {
+    deserializer.deserialize_any(SecretsVisitor)
+}
+
+struct SecretsVisitor;
+
+impl<'de> Visitor<'de> for SecretsVisitor {
+    type Value = Vec<RawSecret>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of secrets, each \"text\", { env = \"NAME\" } or { file = \"path\" }")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Vec<RawSecret>, E> {
+        SecretVisitor.visit_str(text).map(|secret| vec![secret])
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<RawSecret>, A::Error> {
+        SecretVisitor.visit_map(map).map(|secret| vec![secret])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<RawSecret>, A::Error> {
+        let mut secrets = Vec::new();
+        while let Some(secret) = list.next_element()? {
+            secrets.push(secret);
+        }
+        Ok(secrets)
+    }
+}

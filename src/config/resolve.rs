@@ -1,0 +1,342 @@
+//! From written settings to usable ones: addresses parsed, secrets fetched, names followed.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::{
+    AgentConfig, Config, FixedTokenConfig, FixedTokenKind, LogConfig, LogFormat, MaxTokensField, ModelConfig,
+    OAuthConfig, OpenAiConfig, PlaneConfig, ProviderConfig, ServerConfig, StoreConfig, SystemRole,
+    origin::{Origins, Place, Problem},
+    raw::{
+        ProviderKind, RawAgent, RawConfig, RawFixed, RawModel, RawOAuth, RawPlane, RawProvider, RawSecret, RawStore,
+    },
+};
+
+/// With fewer, what is kept back for answers would leave nothing to read with.
+const LEAST_REQUESTS_PER_MINUTE: u32 = 10;
+
+pub(super) fn resolve(
+    raw: RawConfig,
+    origins: &Origins,
+    environment: &BTreeMap<String, String>,
+    base: &Path,
+) -> Result<Config, Vec<Problem>> {
+    let mut resolver = Resolver { origins, environment, problems: Vec::new() };
+    let listen = resolver.parsed(
+        "server.listen",
+        raw.server.listen.as_deref().unwrap_or_default(),
+        "an address such as 127.0.0.1:8080",
+    );
+    let plane = resolver.plane(raw.plane);
+    let model = resolver.model(&raw.agent, raw.models, raw.providers);
+    let agent = agent(raw.agent, base);
+    let log = LogConfig {
+        format: raw.log.format.unwrap_or(LogFormat::Text),
+        filter: raw.log.filter.unwrap_or_else(|| "info".to_owned()),
+    };
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&log.filter) {
+        resolver.complain("log.filter", format!("expected a filter such as \"info\": {error}"));
+    }
+    let store = resolver.store(raw.store);
+    match (listen, plane, model) {
+        (Some(listen), Some(plane), Some(model)) if resolver.problems.is_empty() => {
+            let max_body_bytes = raw.server.max_body_kib.unwrap_or(5120) as usize * 1024;
+            Ok(Config { server: ServerConfig { listen, max_body_bytes }, store, plane, agent, model, log })
+        }
+        (_, _, _) => Err(resolver.problems),
+    }
+}
+
+fn agent(raw: RawAgent, base: &Path) -> AgentConfig {
+    let secs = |secs: Option<u32>, default| Duration::from_secs(u64::from(secs.unwrap_or(default)));
+    let millis = |millis: Option<u32>, default| Duration::from_millis(u64::from(millis.unwrap_or(default)));
+    AgentConfig {
+        name: raw.name.unwrap_or_else(|| "aileron".to_owned()),
+        prompts_dir: base.join(raw.prompts_dir.unwrap_or_else(|| "prompts".into())),
+        tools_dir: base.join(raw.tools_dir.unwrap_or_else(|| "tools".into())),
+        concurrency: raw.concurrency.unwrap_or(32).max(1) as usize,
+        max_steps: raw.max_steps.unwrap_or(24).max(1),
+        max_turn: secs(raw.max_turn_secs, 900),
+        prompt_grace: millis(raw.prompt_grace_ms, 5000),
+        drain: millis(raw.drain_ms, 10_000),
+        sweep: secs(raw.sweep_secs, 300),
+    }
+}
+
+struct Resolver<'a> {
+    origins: &'a Origins,
+    environment: &'a BTreeMap<String, String>,
+    problems: Vec<Problem>,
+}
+
+impl Resolver<'_> {
+    fn complain(&mut self, key: &str, message: impl Into<String>) {
+        self.problems.push(self.origins.problem(key, message));
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self, key: &str, text: &str, expected: &str) -> Option<T> {
+        let parsed = text.trim().parse().ok();
+        if parsed.is_none() {
+            // What was found is not told: it may be a secret in the wrong place.
+            self.complain(key, format!("expected {expected}"));
+        }
+        parsed
+    }
+
+    fn http_url(&mut self, key: &str, text: &str) -> Option<Url> {
+        let url: Url = self.parsed(key, text.trim_end_matches('/'), "an http or https address")?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            self.complain(key, "expected an http or https address");
+            return None;
+        }
+        if url.password().is_some() || !url.username().is_empty() {
+            self.complain(key, "the address must not hold a user or password");
+            return None;
+        }
+        Some(url)
+    }
+
+    /// The secret itself, without the line end that files and copied text bring along.
+    fn secret(&mut self, key: &str, raw: &RawSecret) -> Option<SecretString> {
+        let text = match raw {
+            RawSecret::Text(text) => text.expose_secret().to_owned(),
+            RawSecret::Env(name) => match self.environment.get(name) {
+                Some(text) => text.clone(),
+                None => {
+                    self.complain(key, format!("the environment variable {name} it refers to is not set"));
+                    return None;
+                }
+            },
+            RawSecret::File(path) => match std::fs::read_to_string(path) {
+                Ok(text) => text,
+                Err(error) => {
+                    self.complain(key, format!("the secret's file {} cannot be read: {error}", path.display()));
+                    return None;
+                }
+            },
+        };
+        if text.trim().is_empty() {
+            self.complain(key, "the secret is empty");
+            return None;
+        }
+        Some(SecretString::from(text.trim().to_owned()))
+    }
+
+    fn store(&mut self, raw: RawStore) -> StoreConfig {
+        let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+        let keep_runs_days = raw.keep_runs_days.unwrap_or(90).max(1);
+        let keep_keys_days = raw.keep_keys_days.unwrap_or(400);
+        if keep_keys_days < keep_runs_days {
+            self.complain(
+                "store.keep_keys_days",
+                format!("expected at least store.keep_runs_days, which is {keep_runs_days}, found {keep_keys_days}"),
+            );
+        }
+        StoreConfig {
+            data_dir: raw.data_dir.unwrap_or_else(|| PathBuf::from("data")),
+            keep_runs: days(keep_runs_days),
+            max_runs: u64::from(raw.max_runs.unwrap_or(200_000).max(1)),
+            keep_keys: days(keep_keys_days),
+        }
+    }
+
+    fn plane(&mut self, raw: RawPlane) -> Option<PlaneConfig> {
+        let api_url = self.http_url("plane.api_url", raw.api_url.as_deref().unwrap_or_default()).map(|mut url| {
+            url.set_query(None);
+            url.set_fragment(None);
+            url
+        });
+        let webhook_secrets: Vec<_> =
+            raw.webhook_secrets.iter().filter_map(|raw| self.secret("plane.webhook_secrets", raw)).collect();
+        if raw.webhook_secrets.is_empty() {
+            self.complain(
+                "plane.webhook_secrets",
+                "missing: set it, or PLANE_WEBHOOK_SECRET, to the secret Plane signs webhooks with",
+            );
+        }
+        let oauth = self.oauth(raw.oauth);
+        let fixed = self.fixed(raw.fixed);
+        if oauth.is_none() && fixed.is_none() && self.problems.is_empty() {
+            let message = "no credentials: set PLANE_CLIENT_ID, PLANE_CLIENT_SECRET and PLANE_REDIRECT_URI to install by OAuth, \
+                 or plane.fixed.token with workspace_slug and workspace_id";
+            let (place, key) = (Place::Unset, "plane".to_owned());
+            self.problems.push(Problem { place, key, message: message.to_owned() });
+        }
+        let requests_per_minute = raw.requests_per_minute.unwrap_or(60);
+        if requests_per_minute < LEAST_REQUESTS_PER_MINUTE {
+            self.complain(
+                "plane.requests_per_minute",
+                format!("expected at least {LEAST_REQUESTS_PER_MINUTE}, found {requests_per_minute}"),
+            );
+        }
+        Some(PlaneConfig {
+            api_url: api_url?,
+            webhook_secrets,
+            oauth,
+            fixed,
+            request_timeout: Duration::from_secs(u64::from(raw.request_timeout_secs.unwrap_or(30).max(1))),
+            requests_per_minute,
+            budget_window: Duration::from_secs(u64::from(raw.budget_window_secs.unwrap_or(60).max(1))),
+            facts_ttl: Duration::from_secs(u64::from(raw.facts_ttl_secs.unwrap_or(300))),
+        })
+    }
+
+    fn oauth(&mut self, raw: RawOAuth) -> Option<OAuthConfig> {
+        let (Some(client_id), Some(client_secret), Some(redirect_uri)) =
+            (&raw.client_id, &raw.client_secret, &raw.redirect_uri)
+        else {
+            let set = [
+                ("plane.oauth.client_id", "PLANE_CLIENT_ID", raw.client_id.is_some()),
+                ("plane.oauth.client_secret", "PLANE_CLIENT_SECRET", raw.client_secret.is_some()),
+                ("plane.oauth.redirect_uri", "PLANE_REDIRECT_URI", raw.redirect_uri.is_some()),
+            ];
+            if set.iter().any(|(_, _, set)| *set) {
+                for (key, variable, _) in set.iter().filter(|(_, _, set)| !set) {
+                    self.complain(
+                        key,
+                        format!("missing: set it, or {variable}, since the other parts of the OAuth app are set"),
+                    );
+                }
+            }
+            return None;
+        };
+        let client_secret = self.secret("plane.oauth.client_secret", client_secret);
+        let redirect_uri = self.http_url("plane.oauth.redirect_uri", redirect_uri);
+        Some(OAuthConfig {
+            client_id: client_id.clone(),
+            client_secret: client_secret?,
+            redirect_uri: redirect_uri?,
+            scopes: raw.scopes,
+        })
+    }
+
+    fn fixed(&mut self, raw: RawFixed) -> Option<FixedTokenConfig> {
+        let (Some(token), Some(slug), Some(workspace)) = (&raw.token, &raw.workspace_slug, &raw.workspace_id) else {
+            let set = [
+                ("plane.fixed.token", raw.token.is_some()),
+                ("plane.fixed.workspace_slug", raw.workspace_slug.is_some()),
+                ("plane.fixed.workspace_id", raw.workspace_id.is_some()),
+            ];
+            if set.iter().any(|(_, set)| *set) {
+                for (key, _) in set.iter().filter(|(_, set)| !set) {
+                    self.complain(key, "missing: a fixed token needs token, workspace_slug and workspace_id");
+                }
+            }
+            return None;
+        };
+        let token = self.secret("plane.fixed.token", token);
+        let workspace_id = self.parsed("plane.fixed.workspace_id", workspace, "a UUID");
+        let bot = match &raw.bot {
+            Some(bot) => Some(self.parsed("plane.fixed.bot", bot, "a UUID")?),
+            None => None,
+        };
+        if slug.is_empty() || !slug.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+            self.complain("plane.fixed.workspace_slug", "expected letters, digits, - and _");
+            return None;
+        }
+        Some(FixedTokenConfig {
+            kind: raw.kind.unwrap_or(FixedTokenKind::ApiKey),
+            token: token?,
+            workspace_slug: slug.clone(),
+            workspace_id: workspace_id?,
+            bot,
+        })
+    }
+
+    fn model(
+        &mut self,
+        agent: &RawAgent,
+        mut models: BTreeMap<String, RawModel>,
+        mut providers: BTreeMap<String, RawProvider>,
+    ) -> Option<ModelConfig> {
+        let name = agent.model.clone().unwrap_or_else(|| "main".to_owned());
+        let Some(raw) = models.remove(&name) else {
+            let known = models.into_keys().collect::<Vec<_>>().join(", ");
+            self.complain("agent.model", format!("there is no model named {name:?}; the models are: {known}"));
+            return None;
+        };
+        let key = |field: &str| format!("models.{name}.{field}");
+        let Some(provider_name) = raw.provider.clone() else {
+            self.complain(&key("provider"), "missing: name one of [providers]");
+            return None;
+        };
+        let Some(provider) = providers.remove(&provider_name) else {
+            let known = providers.into_keys().collect::<Vec<_>>().join(", ");
+            self.complain(
+                &key("provider"),
+                format!("there is no provider named {provider_name:?}; the providers are: {known}"),
+            );
+            return None;
+        };
+        let provider = self.provider(&provider_name, &provider)?;
+        let id = raw.model.clone().unwrap_or_default();
+        match &provider {
+            ProviderConfig::OpenAi(_) if id.is_empty() => {
+                self.complain(&key("model"), "missing: set the provider's id of the model");
+                return None;
+            }
+            ProviderConfig::OpenAi(_) | ProviderConfig::Rehearsal => {}
+        }
+        Some(ModelConfig {
+            name,
+            provider,
+            model: id,
+            max_output_tokens: raw.max_output_tokens,
+            max_tokens_field: raw.max_tokens_field.unwrap_or(MaxTokensField::MaxCompletionTokens),
+            temperature: raw.temperature,
+            reasoning_effort: raw.reasoning_effort,
+            parallel_tool_calls: raw.parallel_tool_calls,
+            stream_usage: raw.stream_usage.unwrap_or(true),
+            system_role: raw.system_role.unwrap_or(SystemRole::System),
+            extra_body: raw.extra_body,
+        })
+    }
+
+    fn provider(&mut self, name: &str, raw: &RawProvider) -> Option<ProviderConfig> {
+        let key = |field: &str| format!("providers.{name}.{field}");
+        match raw.kind {
+            None => {
+                self.complain(&key("kind"), "missing: \"openai\" or \"rehearsal\"");
+                None
+            }
+            Some(ProviderKind::Rehearsal) => Some(ProviderConfig::Rehearsal),
+            Some(ProviderKind::OpenAi) => self.openai(name, raw).map(ProviderConfig::OpenAi),
+        }
+    }
+
+    fn openai(&mut self, name: &str, raw: &RawProvider) -> Option<OpenAiConfig> {
+        let key = |field: &str| format!("providers.{name}.{field}");
+        let secs = |secs: Option<u32>, default| Duration::from_secs(u64::from(secs.unwrap_or(default)));
+        let base_url = self.http_url(&key("base_url"), raw.base_url.as_deref().unwrap_or_default())?;
+        let api_key = match &raw.api_key {
+            Some(secret) => Some(self.secret(&key("api_key"), secret)?),
+            None => None,
+        };
+        if api_key.is_none() && base_url.host_str() == Some("api.openai.com") {
+            self.complain(
+                &key("api_key"),
+                "missing: set OPENAI_API_KEY; for another provider or a local model set OPENAI_BASE_URL and OPENAI_MODEL as well",
+            );
+            return None;
+        }
+        let mut extra_headers = Vec::new();
+        for (header, secret) in &raw.headers {
+            extra_headers.push((header.clone(), self.secret(&key("headers"), secret)?));
+        }
+        Some(OpenAiConfig {
+            base_url,
+            api_key,
+            extra_headers,
+            connect_timeout: secs(raw.connect_timeout_secs, 10),
+            idle_timeout: secs(raw.idle_timeout_secs, 300),
+            max_retries: raw.max_retries.unwrap_or(3),
+            max_retry_wait: secs(raw.max_retry_wait_secs, 60),
+        })
+    }
+}
