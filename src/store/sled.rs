@@ -1,0 +1,201 @@
+//! The embedded store: sled, used only in the way in which it was measured to lose nothing.
+//!
+//! One thread owns the database ([`owner`]). It runs commands against a view ([`view`]) that adds to
+//! sled what it lacks, commits them in groups, and answers after the disk has confirmed. What a
+//! command means is in [`runs`], [`ledger`] and [`retention`], what it looks like on disk in [`records`], and how the
+//! directory is taken into possession in [`open`].
+//!
+//! One process owns the directory. Other commands talk to the running server.
+
+mod backup;
+mod compact;
+mod kept;
+mod ledger;
+mod open;
+mod owner;
+mod records;
+mod retention;
+mod runs;
+mod view;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::broadcast;
+
+pub use self::compact::Compacted;
+use self::{open::Found, owner::Owner, view::View};
+use super::{
+    Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
+    StoreError, Waiting,
+};
+use crate::domain::{
+    event::RunEvent,
+    ids::RunId,
+    installation::{BookError, Installation, InstallationBook},
+};
+
+/// Signals a slow receiver may fall behind by before it misses some.
+const SIGNALS_KEPT: usize = 256;
+
+/// The store in a directory of its own. Dropping it writes out what was sent, and waits for that;
+/// prefer [`Store::close`] in async code.
+pub struct SledStore {
+    owner: Owner,
+    signals: broadcast::Sender<Signal>,
+    /// The copy of the installations; held while it is replaced, so that an older one never wins.
+    backup: tokio::sync::Mutex<PathBuf>,
+}
+
+/// A store that was opened, and what was found.
+pub struct Opened {
+    pub store: SledStore,
+    /// Where a damaged store was moved to; the opened one began empty then.
+    pub set_aside: Option<PathBuf>,
+    /// How many of the last commits damage has taken; the store goes on without them. Events in
+    /// them are forgotten, and steps in them will be looked up in Plane and done again if need be.
+    pub commits_lost: u64,
+    /// How many installations were taken back from the copy beside the store.
+    pub installations_restored: usize,
+    /// Whether the store was copied to give space back.
+    pub compacted: Option<Compacted>,
+}
+
+impl SledStore {
+    /// Opens the store in `data_dir`, which is created if it is missing. Every lease is void
+    /// afterwards: what was leased is due. Blocks on the disk.
+    ///
+    /// # Errors
+    /// `Locked` if another process has it; `Unreadable` if another version wrote it; `Broken` if the
+    /// directory cannot be used, or is damaged and cannot be moved aside.
+    pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
+        let Found { files, set_aside, commits_lost, compacted } = open::open(data_dir)?;
+        let backup = backup::path(data_dir);
+        let settled = catch_unwind(AssertUnwindSafe(|| {
+            let mut view = View::new(&files.trees);
+            runs::void_leases(&mut view)?;
+            let restored = restore_installations(&mut view, &backup, commits_lost > 0)?;
+            let installations = ledger::installations(&view)?;
+            let (writes, _) = view.into_changes()?;
+            if !writes.is_empty() {
+                files.commit(writes)?;
+            }
+            Ok((restored, installations))
+        }));
+        let settled = settled.unwrap_or_else(|_| Err(StoreError::Broken("sled panicked".to_owned())));
+        let (installations_restored, installations) = settled.inspect_err(|_| files.suspect())?;
+        if let Err(error) = backup::write(&backup, &installations) {
+            tracing::error!(%error, "the installations cannot be copied beside the store");
+        }
+        let (signals, _) = broadcast::channel(SIGNALS_KEPT);
+        let owner = Owner::start(files, signals.clone())?;
+        let store = Self { owner, signals, backup: tokio::sync::Mutex::new(backup) };
+        Ok(Opened { store, set_aside, commits_lost, installations_restored, compacted })
+    }
+}
+
+/// The stores in `data_dir` that were found damaged and moved aside, oldest first.
+#[must_use]
+pub fn damaged_stores(data_dir: &Path) -> Vec<PathBuf> {
+    open::damaged_stores(data_dir).unwrap_or_default()
+}
+
+/// Takes the installations from their copy where the store has none, as after it was set aside, or
+/// may have lost the newest. The copy is written after the store, and so never older.
+fn restore_installations(view: &mut View<'_>, backup: &Path, lost_some: bool) -> Result<usize, StoreError> {
+    if !lost_some && !ledger::installations(view)?.is_empty() {
+        return Ok(0);
+    }
+    let copied = backup::read(backup);
+    for installation in &copied {
+        ledger::save_installation(view, installation)?;
+    }
+    Ok(copied.len())
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn accept(&self, event: RunEvent, now: Timestamp, due_at: Timestamp) -> Result<Accepted, StoreError> {
+        self.owner.call(move |view| runs::accept(view, event, now, due_at)).await
+    }
+
+    async fn keep_letter(&self, letter: Letter) -> Result<Accepted, StoreError> {
+        self.owner.call(move |view| ledger::keep_letter(view, &letter)).await
+    }
+
+    async fn letters(&self) -> Result<Vec<Letter>, StoreError> {
+        self.owner.call(|view| ledger::letters(view)).await
+    }
+
+    async fn claim(&self, now: Timestamp, until: Timestamp) -> Result<Option<Claim>, StoreError> {
+        self.owner.call(move |view| runs::claim(view, now, until)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.owner.call(|view| runs::next_due(view)).await
+    }
+
+    async fn renew(&self, lease: Lease, until: Timestamp) -> Result<(), StoreError> {
+        self.owner.call(move |view| runs::renew(view, lease, until)).await
+    }
+
+    async fn append(&self, lease: Lease, step: JournalStep) -> Result<Waiting, StoreError> {
+        self.owner.call(move |view| runs::append(view, lease, &step)).await
+    }
+
+    async fn release(&self, lease: Lease, release: Release, now: Timestamp) -> Result<(), StoreError> {
+        self.owner.call(move |view| runs::release(view, lease, release, now)).await
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
+        self.owner.call(move |view| runs::run(view, run)).await
+    }
+
+    async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StoreError> {
+        self.owner.call(move |view| runs::runs(view, limit)).await
+    }
+
+    async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {
+        self.owner.call(move |view| retention::prune(view, retention, now)).await
+    }
+
+    fn signals(&self) -> broadcast::Receiver<Signal> {
+        self.signals.subscribe()
+    }
+
+    fn health(&self) -> Result<(), StoreError> {
+        self.owner.health()
+    }
+
+    async fn close(&self) {
+        self.owner.close().await;
+    }
+}
+
+#[async_trait]
+impl InstallationBook for SledStore {
+    async fn installations(&self) -> Result<Vec<Installation>, BookError> {
+        let found = self.owner.call(|view| ledger::installations(view)).await;
+        found.map_err(|error| BookError(Box::new(error)))
+    }
+
+    async fn save_installation(&self, installation: Installation) -> Result<(), BookError> {
+        let backup = self.backup.lock().await;
+        let save = move |view: &mut View<'_>| {
+            ledger::save_installation(view, &installation)?;
+            ledger::installations(view)
+        };
+        let installations = self.owner.call(save).await.map_err(|error| BookError(Box::new(error)))?;
+        let path = backup.clone();
+        let written = tokio::task::spawn_blocking(move || backup::write(&path, &installations)).await;
+        // The store has it, which is what was asked for.
+        if let Err(error) = written.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+            tracing::error!(%error, "the installations cannot be copied beside the store");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests that drive the parts against reality: real HTTP, a real store on disk, the real binary.
+#![cfg(test)]
+
+mod store_contract;
+mod store_on_disk;
