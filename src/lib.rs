@@ -17,4 +17,5 @@ pub mod domain;
 
 pub mod config;
 
+pub mod plane;
 pub mod store;

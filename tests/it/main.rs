@@ -1,5 +1,7 @@
 //! Tests that drive the parts against reality: real HTTP, a real store on disk, the real binary.
 #![cfg(test)]
 
+mod plane_client;
+mod plane_wire;
 mod store_contract;
 mod store_on_disk;

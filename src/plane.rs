@@ -1,0 +1,199 @@
+//! Plane as the agent sees it: one trait with exactly the calls we make, in domain values.
+//!
+//! [`PlaneApi`] is the seam; [`client`] speaks to a real server, tests wrap it to inject faults.
+//! Plane's JSON is private to `wire`.
+
+mod budget;
+pub mod client;
+pub mod credentials;
+pub mod facts;
+pub mod html;
+pub mod oauth;
+pub mod signature;
+pub mod webhook;
+mod wire;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    activity::{Draft, Posted, RunActivity},
+    disposition::Disposition,
+    event::RunInfo,
+    ids::{CommentId, ProjectId, RunId, WorkItemId, WorkspaceId},
+    work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
+};
+
+/// The calls we make to Plane. Every call stays inside the given workspace and is authenticated
+/// with that workspace's installation.
+#[async_trait]
+pub trait PlaneApi: Send + Sync {
+    /// Posts one activity. Not idempotent by itself: after an unknown outcome list the activities
+    /// and look for the draft's key.
+    async fn post_activity(&self, workspace: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError>;
+
+    /// All activities of a run, oldest first.
+    async fn run_activities(&self, workspace: WorkspaceId, run: RunId) -> Result<Vec<RunActivity>, PlaneError>;
+
+    /// What Plane knows of a run, and its status.
+    async fn run(&self, workspace: WorkspaceId, run: RunId) -> Result<(RunInfo, RunStatus), PlaneError>;
+
+    async fn work_item(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+    ) -> Result<WorkItem, PlaneError>;
+
+    /// Finds a work item by its key, such as `MOB-12`; the identifier is upper-cased before use.
+    async fn work_item_by_key(
+        &self,
+        workspace: WorkspaceId,
+        identifier: &str,
+        sequence: u64,
+    ) -> Result<WorkItem, PlaneError>;
+
+    /// One page of a project's work items; `page` counts from 0, `per_page` is at most 100.
+    async fn work_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        order: ItemOrder,
+        page: u32,
+        per_page: u32,
+    ) -> Result<Page<WorkItem>, PlaneError>;
+
+    /// Searches names and numbers (Plane does not search descriptions); `None` means every project.
+    async fn search(
+        &self,
+        workspace: WorkspaceId,
+        project: Option<ProjectId>,
+        query: &str,
+        limit: u32,
+    ) -> Result<Vec<SearchHit>, PlaneError>;
+
+    /// One page of a work item's comments, newest first; `page` counts from 0.
+    async fn comments(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+        page: u32,
+        per_page: u32,
+    ) -> Result<Page<Comment>, PlaneError>;
+
+    async fn comment(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+        comment: CommentId,
+    ) -> Result<Comment, PlaneError>;
+
+    /// The newest `limit` (at most 100) entries of a work item's change log, newest first.
+    async fn history(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+        limit: u32,
+    ) -> Result<Page<Change>, PlaneError>;
+
+    async fn project(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Project, PlaneError>;
+
+    /// The project's states in board order; Plane leaves out the hidden triage state.
+    async fn states(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<State>, PlaneError>;
+
+    async fn labels(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Label>, PlaneError>;
+
+    /// The project's members. Plane also lists removed ones and tells no role.
+    async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Person>, PlaneError>;
+}
+
+/// The orders a list of work items can have. Plane answers 500 to an unknown one, so there is no
+/// other way to name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemOrder {
+    NewestFirst,
+    RecentlyUpdatedFirst,
+    MostUrgentFirst,
+}
+
+/// Where a run stands, in Plane's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunStatus {
+    Created,
+    InProgress,
+    Awaiting,
+    Completed,
+    Stopping,
+    Stopped,
+    Failed,
+    Stale,
+    /// A status this version does not know.
+    Other(String),
+}
+
+/// A failed call. No variant holds a token, and none holds a body longer than a sentence.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PlaneError {
+    /// No installation covers this workspace.
+    #[error("no installation for workspace {0}: install the app there, or set plane.fixed in the config")]
+    NotInstalled(WorkspaceId),
+    /// The token is refused and could not be renewed.
+    #[error("Plane refused the credentials of workspace {slug}: {message}")]
+    Unauthorized { slug: String, message: String },
+    /// Plane hides non-existence behind this too.
+    #[error("Plane does not allow {what}: {message}")]
+    Forbidden { what: &'static str, message: String },
+    #[error("Plane does not know {what}: {message}")]
+    NotFound { what: &'static str, message: String },
+    /// Plane understood the call and refuses it (400, 402, 405, 409, 413, 422).
+    #[error("Plane refused {what} with status {status}: {message}")]
+    Refused { what: &'static str, status: u16, message: String },
+    #[error("Plane limits our requests")]
+    RateLimited { retry_after: Option<Duration> },
+    /// 5xx, or a proxy's page.
+    #[error("Plane failed at {what} with status {status}: {message}")]
+    Server { what: &'static str, status: u16, message: String, retry_after: Option<Duration> },
+    /// No answer: refused, reset, timed out. Whether the call took effect is unknown.
+    #[error("no answer from Plane to {what}: {message}")]
+    Transport { what: &'static str, message: String },
+    /// The answer is not what the contract says.
+    #[error("Plane answered {what} with something unreadable: {message}")]
+    Malformed { what: &'static str, message: String },
+    /// The installation's token could not be saved or read.
+    #[error("the installation could not be read or saved: {0}")]
+    Book(String),
+}
+
+impl PlaneError {
+    /// Who acts on it.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::RateLimited { retry_after } | Self::Server { retry_after, .. } => {
+                Disposition::Retry { after: *retry_after }
+            }
+            Self::Transport { .. } | Self::Malformed { .. } | Self::Book(_) => Disposition::Retry { after: None },
+            Self::Forbidden { .. } | Self::NotFound { .. } | Self::Refused { .. } => Disposition::TellModel,
+            Self::NotInstalled(_) | Self::Unauthorized { .. } => Disposition::GiveUp,
+        }
+    }
+
+    /// Whether the call may have taken effect although it failed.
+    #[must_use]
+    pub fn outcome_unknown(&self) -> bool {
+        match self {
+            Self::Transport { .. } | Self::Server { .. } | Self::Malformed { .. } => true,
+            Self::NotInstalled(_)
+            | Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::Refused { .. }
+            | Self::RateLimited { .. }
+            | Self::Book(_) => false,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! [`PlaneApi`] over HTTP.
+
+mod caller;
+pub(in crate::plane) mod transport;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use self::caller::{Call, Caller};
+pub use self::transport::http_client;
+use super::{
+    ItemOrder, PlaneApi, PlaneError, RunStatus,
+    budget::Lane,
+    credentials::Credentials,
+    wire::{activity, list, record},
+};
+use crate::{
+    config::PlaneConfig,
+    domain::{
+        activity::{Draft, Posted, RunActivity},
+        event::RunInfo,
+        ids::{CommentId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
+    },
+};
+
+/// What Plane is asked to expand in work items, so that names come with the first request.
+const ITEM_EXPANSION: (&str, &str) = ("expand", "state,assignees,labels,project,created_by,parent");
+/// The group of the hidden state of items not yet accepted.
+const TRIAGE_GROUP: &str = "triage";
+
+/// Speaks to a real Plane server. Retries what may be repeated, and nothing else.
+pub struct PlaneClient {
+    caller: Caller,
+}
+
+impl PlaneClient {
+    /// `http` has to follow no redirects, as the one from [`http_client`].
+    #[must_use]
+    pub fn new(http: reqwest::Client, config: &PlaneConfig, credentials: Arc<Credentials>) -> Self {
+        Self { caller: Caller::new(http, config, credentials) }
+    }
+}
+
+#[async_trait]
+impl PlaneApi for PlaneClient {
+    async fn post_activity(&self, workspace: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
+        let what = "the activity";
+        let path = ["runs", &run.id.to_string(), "activities"];
+        let body = activity::create_body(draft, run.project);
+        let answer =
+            self.caller.post(&Call { workspace, what, path: &path, query: &[], lane: Lane::of(draft) }, &body).await?;
+        readable(what, activity::posted(&answer))
+    }
+
+    async fn run_activities(&self, workspace: WorkspaceId, run: RunId) -> Result<Vec<RunActivity>, PlaneError> {
+        let path = ["runs", &run.to_string(), "activities"];
+        let call = Call { workspace, what: "the activities of the run", path: &path, query: &[], lane: Lane::Ack };
+        let mut all = self.caller.whole_list(&call, activity::run_activity, |activity| activity.id).await?;
+        // Plane promises no order. What has no time counts as newest and keeps its place there.
+        all.sort_by_key(|activity| (activity.created_at.is_none(), activity.created_at));
+        Ok(all)
+    }
+
+    async fn run(&self, workspace: WorkspaceId, run: RunId) -> Result<(RunInfo, RunStatus), PlaneError> {
+        let what = "the run";
+        let path = ["runs", &run.to_string()];
+        let body = self.caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Ack }).await?;
+        readable(what, activity::run(&body, workspace))
+    }
+
+    async fn work_item(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+    ) -> Result<WorkItem, PlaneError> {
+        let what = "the work item";
+        let path = ["projects", &project.to_string(), "work-items", &id.to_string()];
+        let query = [(ITEM_EXPANSION.0, ITEM_EXPANSION.1.to_owned())];
+        let body = self.caller.get(&Call { workspace, what, path: &path, query: &query, lane: Lane::Read }).await?;
+        readable(what, record::work_item(&body, Some(project)))
+    }
+
+    async fn work_item_by_key(
+        &self,
+        workspace: WorkspaceId,
+        identifier: &str,
+        sequence: u64,
+    ) -> Result<WorkItem, PlaneError> {
+        let what = "the work item";
+        // Plane compares the identifier letter by letter and answers 403 to any other spelling.
+        let path = ["work-items", &format!("{}-{sequence}", identifier.trim().to_uppercase())];
+        let query = [(ITEM_EXPANSION.0, ITEM_EXPANSION.1.to_owned())];
+        let body = self.caller.get(&Call { workspace, what, path: &path, query: &query, lane: Lane::Read }).await?;
+        readable(what, record::work_item(&body, None))
+    }
+
+    async fn work_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        order: ItemOrder,
+        page: u32,
+        per_page: u32,
+    ) -> Result<Page<WorkItem>, PlaneError> {
+        let path = ["projects", &project.to_string(), "work-items"];
+        let order = match order {
+            ItemOrder::NewestFirst => "-created_at",
+            ItemOrder::RecentlyUpdatedFirst => "-updated_at",
+            ItemOrder::MostUrgentFirst => "priority",
+        };
+        let query = [(ITEM_EXPANSION.0, ITEM_EXPANSION.1.to_owned()), ("order_by", order.to_owned())];
+        let call = Call { workspace, what: "the work items", path: &path, query: &query, lane: Lane::Read };
+        self.caller.page(&call, page, per_page, |row| record::work_item(row, Some(project))).await
+    }
+
+    async fn search(
+        &self,
+        workspace: WorkspaceId,
+        project: Option<ProjectId>,
+        query: &str,
+        limit: u32,
+    ) -> Result<Vec<SearchHit>, PlaneError> {
+        let mut parameters = vec![
+            ("search", query.to_owned()),
+            ("limit", limit.clamp(1, 100).to_string()),
+            ("workspace_search", project.is_none().to_string()),
+        ];
+        parameters.extend(project.map(|project| ("project_id", project.to_string())));
+        let call = Call {
+            workspace,
+            what: "the search",
+            path: &["work-items", "search"],
+            query: &parameters,
+            lane: Lane::Read,
+        };
+        let body = self.caller.get(&call).await?;
+        Ok(readable(call.what, list::page(&body, record::search_hit))?.items)
+    }
+
+    async fn comments(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+        page: u32,
+        per_page: u32,
+    ) -> Result<Page<Comment>, PlaneError> {
+        let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "comments"];
+        let query = [("expand", "actor".to_owned())];
+        let call = Call { workspace, what: "the comments", path: &path, query: &query, lane: Lane::Read };
+        self.caller.page(&call, page, per_page, record::comment).await
+    }
+
+    async fn comment(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+        comment: CommentId,
+    ) -> Result<Comment, PlaneError> {
+        let what = "the comment";
+        let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "comments", &comment.to_string()];
+        let query = [("expand", "actor".to_owned())];
+        let body = self.caller.get(&Call { workspace, what, path: &path, query: &query, lane: Lane::Read }).await?;
+        readable(what, record::comment(&body))
+    }
+
+    async fn history(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+        limit: u32,
+    ) -> Result<Page<Change>, PlaneError> {
+        let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "activities"];
+        let query = [("expand", "actor".to_owned()), ("order_by", "-created_at".to_owned())];
+        let call = Call { workspace, what: "the change log", path: &path, query: &query, lane: Lane::Read };
+        self.caller.page(&call, 0, limit, record::change).await
+    }
+
+    async fn project(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Project, PlaneError> {
+        let what = "the project";
+        let path = ["projects", &project.to_string()];
+        let body = self.caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Read }).await?;
+        readable(what, record::project(&body))
+    }
+
+    async fn states(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<State>, PlaneError> {
+        let path = ["projects", &project.to_string(), "states"];
+        let call = Call { workspace, what: "the states", path: &path, query: &[], lane: Lane::Read };
+        let mut placed = self.caller.whole_list(&call, record::placed_state, |(_, state)| state.id).await?;
+        placed.sort_by(|(left, _), (right, _)| left.total_cmp(right));
+        Ok(placed.into_iter().map(|(_, state)| state).filter(|state| state.group != TRIAGE_GROUP).collect())
+    }
+
+    async fn labels(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Label>, PlaneError> {
+        let path = ["projects", &project.to_string(), "labels"];
+        let call = Call { workspace, what: "the labels", path: &path, query: &[], lane: Lane::Read };
+        self.caller.whole_list(&call, record::label, |label| label.id).await
+    }
+
+    async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Person>, PlaneError> {
+        let path = ["projects", &project.to_string(), "project-members"];
+        let call = Call { workspace, what: "the members", path: &path, query: &[], lane: Lane::Read };
+        self.caller.whole_list(&call, record::member, |person| person.id).await
+    }
+}
+
+fn readable<T>(what: &'static str, value: Option<T>) -> Result<T, PlaneError> {
+    value.ok_or_else(|| PlaneError::Malformed { what, message: "JSON without an id, or of another shape".to_owned() })
+}

@@ -1,0 +1,108 @@
+//! What changes seldom about a project, remembered for a while: its states, labels, members.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{PlaneApi, PlaneError};
+use crate::domain::{
+    ids::{ProjectId, WorkspaceId},
+    work_item::{Label, Person, State},
+};
+
+/// Projects remembered at the same time.
+const MOST_PROJECTS: usize = 500;
+
+/// Remembers facts per project for a fixed time. Callers that ask for the same fact at the same time
+/// cause one request; failures are not remembered.
+pub struct Facts {
+    api: Arc<dyn PlaneApi>,
+    ttl: Duration,
+    states: Remembered<Vec<State>>,
+    labels: Remembered<Vec<Label>>,
+    members: Remembered<Vec<Person>>,
+}
+
+impl Facts {
+    #[must_use]
+    pub fn new(api: Arc<dyn PlaneApi>, ttl: Duration) -> Self {
+        Self { api, ttl, states: Remembered::default(), labels: Remembered::default(), members: Remembered::default() }
+    }
+
+    /// # Errors
+    /// What [`PlaneApi::states`] answers.
+    pub async fn states(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<State>>, PlaneError> {
+        self.states.get((workspace, project), self.ttl, || self.api.states(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`PlaneApi::labels`] answers.
+    pub async fn labels(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Label>>, PlaneError> {
+        self.labels.get((workspace, project), self.ttl, || self.api.labels(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`PlaneApi::members`] answers.
+    pub async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Person>>, PlaneError> {
+        self.members.get((workspace, project), self.ttl, || self.api.members(workspace, project)).await
+    }
+}
+
+type Key = (WorkspaceId, ProjectId);
+
+struct Remembered<T> {
+    slots: Mutex<HashMap<Key, Slot<T>>>,
+}
+
+struct Slot<T> {
+    asked_at: Instant,
+    /// Held while the fact is fetched, so that others wait for it.
+    fact: Arc<tokio::sync::Mutex<Option<Fact<T>>>>,
+}
+
+struct Fact<T> {
+    fetched_at: Instant,
+    value: Arc<T>,
+}
+
+impl<T> Default for Remembered<T> {
+    fn default() -> Self {
+        Self { slots: Mutex::default() }
+    }
+}
+
+impl<T> Remembered<T> {
+    async fn get<F>(&self, key: Key, ttl: Duration, fetch: impl FnOnce() -> F) -> Result<Arc<T>, PlaneError>
+    where
+        F: Future<Output = Result<T, PlaneError>>,
+    {
+        let slot = self.slot(key);
+        let mut fact = slot.lock().await;
+        if let Some(known) = fact.as_ref().filter(|known| known.fetched_at.elapsed() < ttl) {
+            return Ok(Arc::clone(&known.value));
+        }
+        let value = Arc::new(fetch().await?);
+        *fact = Some(Fact { fetched_at: Instant::now(), value: Arc::clone(&value) });
+        Ok(value)
+    }
+
+    fn slot(&self, key: Key) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= MOST_PROJECTS
+            && !slots.contains_key(&key)
+            && let Some(oldest) = slots.iter().min_by_key(|(_, slot)| slot.asked_at).map(|(key, _)| *key)
+        {
+            slots.remove(&oldest);
+        }
+        let slot = slots.entry(key).or_insert_with(|| Slot { asked_at: Instant::now(), fact: Arc::default() });
+        slot.asked_at = Instant::now();
+        Arc::clone(&slot.fact)
+    }
+}
+
+#[cfg(test)]
+mod tests;

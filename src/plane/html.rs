@@ -1,0 +1,87 @@
+//! Plane's HTML as compact Markdown for a model.
+//!
+//! Plane stores descriptions and comments as HTML with elements of its own (mentions, images, task
+//! lists, callouts), which general converters drop. Comments are not sanitised by every server, so
+//! the input may be anything; [`guard`] refuses what would cost too much before it is parsed.
+
+mod guard;
+mod walk;
+mod writer;
+
+use scraper::{Html, Selector};
+
+use self::{walk::Walker, writer::Writer};
+use crate::domain::ids::UserId;
+
+/// Longest prompt handed on, in characters.
+const PROMPT_LIMIT_CHARS: usize = 32_000;
+
+/// Looks up how a person is called, without the `@`.
+pub type People<'a> = &'a dyn Fn(UserId) -> Option<String>;
+
+/// Converts HTML to Markdown of at most `limit_chars` characters, plus a note of how much is missing
+/// where it was cut. Input that is too large or too deeply nested comes back as bare text.
+#[must_use]
+pub fn to_markdown(html: &str, people: People<'_>, limit_chars: usize) -> String {
+    convert(html, None, people, limit_chars).text
+}
+
+/// The text of a prompt, which may be HTML or plain. The mention of our own bot that it starts with
+/// is left out: it only says that the agent is meant.
+#[must_use]
+pub fn prompt_text(body: &str, own_bot: Option<UserId>, people: People<'_>) -> String {
+    if !guard::has_tags(body) {
+        return guard::decode_plain(body, PROMPT_LIMIT_CHARS);
+    }
+    let converted = convert(body, own_bot, people, PROMPT_LIMIT_CHARS);
+    if converted.own_mention_dropped {
+        // "@aileron, please" should not become ", please".
+        return converted.text.trim_start_matches([',', ':', ';']).trim().to_owned();
+    }
+    converted.text
+}
+
+/// The people and bots mentioned, each once, in the order of their first mention.
+#[must_use]
+pub fn mentioned_users(html: &str) -> Vec<UserId> {
+    let mut users = Vec::new();
+    let mut add = |text: &str| {
+        if let Ok(user) = text.parse::<UserId>()
+            && !users.contains(&user)
+        {
+            users.push(user);
+        }
+    };
+    if !guard::is_tame(html) {
+        guard::mentioned_ids(html).for_each(add);
+        return users;
+    }
+    let Ok(mentions) = Selector::parse("mention-component") else {
+        return users;
+    };
+    for mention in Html::parse_fragment(html).select(&mentions) {
+        if walk::mentions_a_user(mention) {
+            add(mention.attr("entity_identifier").unwrap_or_default());
+        }
+    }
+    users
+}
+
+struct Converted {
+    text: String,
+    own_mention_dropped: bool,
+}
+
+fn convert(html: &str, own_bot: Option<UserId>, people: People<'_>, limit_chars: usize) -> Converted {
+    if !guard::is_tame(html) {
+        return Converted { text: guard::strip_tags(html, limit_chars), own_mention_dropped: false };
+    }
+    let document = Html::parse_fragment(html);
+    let mut walker = Walker::new(Writer::new(limit_chars), own_bot, people);
+    walker.children(document.root_element(), 0);
+    let (writer, own_mention_dropped) = walker.finish();
+    Converted { text: writer.finish(), own_mention_dropped }
+}
+
+#[cfg(test)]
+mod tests;

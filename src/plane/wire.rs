@@ -1,0 +1,11 @@
+//! Plane's JSON, in and out. Nothing here is visible outside the adapter: what comes in leaves as
+//! domain values, what goes out is made from them.
+
+pub(super) mod activity;
+pub(super) mod failure;
+pub(super) mod fields;
+pub(super) mod list;
+pub(super) mod record;
+
+#[cfg(test)]
+mod tests;
