@@ -17,5 +17,6 @@ pub mod domain;
 
 pub mod config;
 
+pub mod llm;
 pub mod plane;
 pub mod store;

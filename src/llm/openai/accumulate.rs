@@ -1,0 +1,279 @@
+//! Builds one reply from the chunks of a stream. No IO: chunks in, deltas and a reply out.
+
+use serde_json::{Map, Value};
+
+use super::{
+    calls::CallCollector,
+    complaint::Complaint,
+    failure::{self, RetryHints},
+    think::{Piece, ThinkSplitter},
+};
+use crate::{
+    domain::talk::{AssistantMessage, Finish, ProviderRaw, Usage},
+    llm::{Delta, LlmError, OnDelta, Reply},
+};
+
+/// Most bytes kept of one reply; no sane answer comes near.
+const MAX_COLLECTED_BYTES: usize = 4 << 20;
+
+/// A reply in the making.
+#[derive(Debug, Default)]
+pub(super) struct Accumulator {
+    content: ThinkSplitter,
+    refusal: String,
+    /// What came as `reasoning_content`, which its senders want back beside tool calls.
+    reasoning_content: String,
+    reasoning_details: Vec<Value>,
+    extra_content: Option<Value>,
+    calls: CallCollector,
+    finish: Option<String>,
+    usage: Option<Usage>,
+    collected_bytes: usize,
+}
+
+impl Accumulator {
+    /// Takes one chunk: a streamed one, or a whole completion from a server that does not stream.
+    pub(super) fn absorb(&mut self, chunk: &Value, on_delta: OnDelta<'_>) -> Result<(), LlmError> {
+        if let Some(chunks) = chunk.as_array() {
+            return chunks.iter().try_for_each(|chunk| self.absorb(chunk, on_delta));
+        }
+        if let Some(complaint) = Complaint::in_stream(chunk) {
+            return Err(failure::error_for(None, &complaint, &RetryHints::default()));
+        }
+        if let Some(usage) = chunk.get("usage").or_else(|| chunk.pointer("/x_groq/usage")).and_then(read_usage) {
+            self.usage = Some(usage);
+        }
+        let choices = chunk.get("choices").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let Some(choice) =
+            choices.iter().find(|choice| matches!(choice.get("index").and_then(Value::as_u64), None | Some(0)))
+        else {
+            return Ok(());
+        };
+        let delta = choice.get("delta").filter(|delta| delta.is_object());
+        if let Some(delta) = delta.or_else(|| choice.get("message").filter(|_| self.is_fresh())) {
+            self.absorb_delta(delta, on_delta);
+        }
+        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty()) {
+            self.finish = Some(reason.to_owned());
+        }
+        if self.collected_bytes + self.content.len() > MAX_COLLECTED_BYTES {
+            return Err(LlmError::Truncated { message: "it grew beyond 4 MiB".to_owned() });
+        }
+        Ok(())
+    }
+
+    /// The reply, when no more chunks will come. `told_done` says whether the server ended the
+    /// stream on purpose; without that and without a finish reason the stream was cut.
+    pub(super) fn finish(
+        self,
+        model_name: &str,
+        told_done: bool,
+        new_id: fn() -> String,
+        on_delta: OnDelta<'_>,
+    ) -> Result<Reply, LlmError> {
+        let mut finish = match self.finish.as_deref() {
+            None if told_done => Finish::Done,
+            None => {
+                return Err(LlmError::Truncated { message: "the stream ended without a finish reason".to_owned() });
+            }
+            Some("error") => {
+                return Err(LlmError::Unavailable {
+                    retry_after: None,
+                    message: "it gave up in the middle of the answer".to_owned(),
+                });
+            }
+            Some(reason) => read_finish(reason),
+        };
+        let calls_began = !self.calls.is_empty();
+        let (text, _thinking) = self.content.finish(&mut |piece| tell(&piece, on_delta));
+        let mut text = text.trim().to_owned();
+        let mut calls = self.calls.finish(finish == Finish::Length, new_id);
+        if !self.refusal.is_empty() {
+            finish = Finish::Filtered;
+            if text.is_empty() {
+                self.refusal.trim().clone_into(&mut text);
+            }
+        }
+        if finish == Finish::Filtered {
+            // What was withheld half-way is never carried out.
+            calls.clear();
+        } else if calls_began && calls.is_empty() && text.is_empty() && finish != Finish::Length {
+            return Err(LlmError::BadToolCall { message: "the call names no tool".to_owned() });
+        }
+        if finish == Finish::Done && !calls.is_empty() {
+            finish = Finish::ToolCalls;
+        }
+
+        let mut fields = Map::new();
+        if !self.reasoning_content.is_empty() && !calls.is_empty() {
+            fields.insert("reasoning_content".to_owned(), Value::String(self.reasoning_content));
+        }
+        if !self.reasoning_details.is_empty() {
+            fields.insert("reasoning_details".to_owned(), Value::Array(self.reasoning_details));
+        }
+        if let Some(extra) = self.extra_content {
+            fields.insert("extra_content".to_owned(), extra);
+        }
+        let raw = (!fields.is_empty()).then(|| ProviderRaw { model: model_name.to_owned(), fields });
+        Ok(Reply { message: AssistantMessage { text, calls, raw }, finish, usage: self.usage })
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.collected_bytes == 0 && self.content.len() == 0 && self.calls.is_empty()
+    }
+
+    fn absorb_delta(&mut self, delta: &Value, on_delta: OnDelta<'_>) {
+        self.absorb_reasoning(delta, on_delta);
+        match delta.get("content") {
+            Some(Value::String(text)) => self.absorb_content(text, on_delta),
+            Some(Value::Array(parts)) => parts.iter().for_each(|part| self.absorb_part(part, on_delta)),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {}
+        }
+        if let Some(refusal) = non_empty(delta, "refusal") {
+            self.collected_bytes += refusal.len();
+            self.refusal.push_str(refusal);
+            on_delta(Delta::Text(refusal.to_owned()));
+        }
+        match delta.get("tool_calls") {
+            Some(Value::Array(pieces)) => {
+                self.collected_bytes += pieces.iter().map(|piece| self.calls.absorb(piece)).sum::<usize>();
+            }
+            Some(piece @ Value::Object(_)) => self.collected_bytes += self.calls.absorb(piece),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) | None => {}
+        }
+        // The form that came before `tool_calls`; some servers still speak it.
+        if let Some(function) = delta.get("function_call").filter(|function| function.is_object()) {
+            self.collected_bytes += self.calls.absorb(&serde_json::json!({ "index": 0, "function": function }));
+        }
+        if let Some(extra) = delta.get("extra_content").filter(|extra| !extra.is_null()) {
+            self.collected_bytes += extra.to_string().len();
+            self.extra_content = Some(extra.clone());
+        }
+    }
+
+    /// One channel, whichever field it comes in; several servers send the same text in two.
+    fn absorb_reasoning(&mut self, delta: &Value, on_delta: OnDelta<'_>) {
+        let mut told = String::new();
+        if let Some(text) = non_empty(delta, "reasoning_content") {
+            self.reasoning_content.push_str(text);
+            told.push_str(text);
+        } else if let Some(text) = non_empty(delta, "reasoning") {
+            told.push_str(text);
+        }
+        if let Some(details) = delta.get("reasoning_details").and_then(Value::as_array) {
+            let only_here = told.is_empty();
+            for detail in details {
+                if only_here && let Some(text) = non_empty(detail, "text").or_else(|| non_empty(detail, "summary")) {
+                    told.push_str(text);
+                }
+                self.collected_bytes += detail.to_string().len();
+                add_detail(&mut self.reasoning_details, detail);
+            }
+        }
+        if !told.is_empty() {
+            self.collected_bytes += told.len();
+            self.content.reasoning_came_apart();
+            on_delta(Delta::Reasoning(told));
+        }
+    }
+
+    fn absorb_content(&mut self, text: &str, on_delta: OnDelta<'_>) {
+        self.content.push(text, &mut |piece| tell(&piece, on_delta));
+    }
+
+    /// A part of a content array, as Mistral's reasoning models stream it.
+    fn absorb_part(&mut self, part: &Value, on_delta: OnDelta<'_>) {
+        match part.get("type").and_then(Value::as_str) {
+            Some("thinking") => {
+                let thinking = match part.get("thinking") {
+                    Some(Value::String(text)) => text.clone(),
+                    Some(Value::Array(parts)) => parts.iter().filter_map(|part| non_empty(part, "text")).collect(),
+                    Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => String::new(),
+                };
+                if !thinking.is_empty() {
+                    self.collected_bytes += thinking.len();
+                    self.content.reasoning_came_apart();
+                    on_delta(Delta::Reasoning(thinking));
+                }
+            }
+            Some(_) | None => {
+                if let Some(text) = non_empty(part, "text").or(part.as_str()) {
+                    self.absorb_content(text, on_delta);
+                }
+            }
+        }
+    }
+}
+
+fn tell(piece: &Piece<'_>, on_delta: OnDelta<'_>) {
+    match *piece {
+        Piece::Reasoning(text) => on_delta(Delta::Reasoning(text.to_owned())),
+        Piece::Text(text) => on_delta(Delta::Text(text.to_owned())),
+    }
+}
+
+fn non_empty<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+    value.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// Adds a streamed detail to the whole ones: text of the same kind and index goes on, anything else
+/// is an entry of its own.
+fn add_detail(details: &mut Vec<Value>, detail: &Value) {
+    if let (Some(Value::Object(last)), Value::Object(new)) = (details.last_mut(), detail) {
+        let same = last.get("type") == new.get("type") && last.get("index") == new.get("index");
+        let field = match new.get("type").and_then(Value::as_str) {
+            Some("reasoning.text") => Some("text"),
+            Some("reasoning.summary") => Some("summary"),
+            Some(_) | None => None,
+        };
+        if let Some(field) = field.filter(|_| same) {
+            for (name, value) in new {
+                match (name == field, last.get_mut(name), value) {
+                    (true, Some(Value::String(whole)), Value::String(part)) => whole.push_str(part),
+                    (_, _, Value::Null) => {}
+                    (_, _, value) => {
+                        last.insert(name.clone(), value.clone());
+                    }
+                }
+            }
+            return;
+        }
+    }
+    details.push(detail.clone());
+}
+
+fn read_finish(reason: &str) -> Finish {
+    match reason.to_ascii_lowercase().as_str() {
+        "stop" | "end_turn" | "eos" | "stop_sequence" => Finish::Done,
+        "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,
+        "length" | "max_tokens" | "model_length" => Finish::Length,
+        "content_filter" | "refusal" | "safety" => Finish::Filtered,
+        _ => {
+            tracing::warn!(reason, "the model stopped for a reason we do not know; taken as done");
+            Finish::Other(reason.chars().take(64).collect())
+        }
+    }
+}
+
+fn read_usage(usage: &Value) -> Option<Usage> {
+    let number = |path: &str| {
+        let value = usage.pointer(path)?;
+        // A cast from a float saturates, and no real count comes near the border.
+        value.as_u64().or_else(|| value.as_f64().map(|number| number as u64))
+    };
+    let input = number("/prompt_tokens")?;
+    let completion = number("/completion_tokens").unwrap_or(0);
+    // xAI and Gemini leave reasoning out of the completion but not out of the total.
+    let beyond_input = number("/total_tokens").unwrap_or(0).saturating_sub(input);
+    Some(Usage {
+        input,
+        cached_input: number("/prompt_tokens_details/cached_tokens")
+            .or_else(|| number("/prompt_cache_hit_tokens"))
+            .unwrap_or(0),
+        output: completion.max(beyond_input),
+        reasoning: number("/completion_tokens_details/reasoning_tokens").unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests;

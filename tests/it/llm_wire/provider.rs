@@ -1,0 +1,215 @@
+//! A provider on loopback that answers with bytes as given, cut and stalled where a test wants it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aileron::{
+    config::{MaxTokensField, ModelConfig, OpenAiConfig, ProviderConfig, SystemRole},
+    domain::talk::Message,
+    llm::{Delta, LlmError, Model, Reply, Request, openai::OpenAiModel},
+};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Request as HttpRequest, State},
+    http::{HeaderMap, Response},
+};
+use futures_util::{StreamExt, stream};
+use serde_json::Value;
+use tokio::{sync::mpsc, task::JoinSet};
+
+/// One answer of the provider.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) parts: Vec<Bytes>,
+    pub(super) end: End,
+}
+
+/// What follows the last part.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Whole,
+    /// The connection breaks.
+    Cut,
+    /// Nothing, for ever.
+    Stall,
+}
+
+impl Answer {
+    pub(super) fn stream(parts: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        let parts = parts.into_iter().map(|part| Bytes::from(part.into())).collect();
+        Self { status: 200, headers: vec![("content-type", "text/event-stream".to_owned())], parts, end: End::Whole }
+    }
+
+    /// Each text becomes the data of one event, and `[DONE]` follows.
+    pub(super) fn events(events: &[&str]) -> Self {
+        let text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        Self::stream([text + "data: [DONE]\n\n"])
+    }
+
+    pub(super) fn json(status: u16, body: &str) -> Self {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Self { status, headers, parts: vec![Bytes::from(body.to_owned())], end: End::Whole }
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub(super) fn ending(mut self, end: End) -> Self {
+        self.end = end;
+        self
+    }
+}
+
+/// A request as it arrived.
+pub(super) struct Captured {
+    pub(super) path_and_query: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+#[derive(Clone)]
+struct Shared {
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    captured: Arc<Mutex<Vec<Captured>>>,
+    closed: mpsc::UnboundedSender<()>,
+    pause: Duration,
+}
+
+/// Serves its answers in turn; a request too many gets a 418.
+pub(super) struct Provider {
+    pub(super) base_url: String,
+    captured: Arc<Mutex<Vec<Captured>>>,
+    /// One entry for each answer whose body was let go.
+    pub(super) closed: mpsc::UnboundedReceiver<()>,
+    _server: JoinSet<()>,
+}
+
+impl Provider {
+    pub(super) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::start_slow(answers, Duration::ZERO).await
+    }
+
+    /// With a pause before each part.
+    pub(super) async fn start_slow(answers: impl IntoIterator<Item = Answer>, pause: Duration) -> Self {
+        let (closed_sender, closed) = mpsc::unbounded_channel();
+        let captured = Arc::default();
+        let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
+        let shared = Shared { answers, captured: Arc::clone(&captured), closed: closed_sender, pause };
+        let router = Router::new().fallback(serve).with_state(shared);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { base_url, captured, closed, _server: server }
+    }
+
+    /// The requests so far; they are forgotten here.
+    pub(super) fn requests(&self) -> Vec<Captured> {
+        std::mem::take(&mut *self.captured.lock().unwrap())
+    }
+
+    pub(super) fn config(&self) -> OpenAiConfig {
+        OpenAiConfig {
+            base_url: self.base_url.parse().unwrap(),
+            api_key: Some("test-key-1234567890\n".to_owned().into()),
+            extra_headers: Vec::new(),
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(20),
+            max_retries: 2,
+            max_retry_wait: Duration::from_secs(60),
+        }
+    }
+
+    pub(super) fn model(&self) -> OpenAiModel {
+        self.model_with(|_, _| {})
+    }
+
+    pub(super) fn model_with(&self, change: impl FnOnce(&mut ModelConfig, &mut OpenAiConfig)) -> OpenAiModel {
+        let mut provider = self.config();
+        let mut model = ModelConfig {
+            name: "main".to_owned(),
+            provider: ProviderConfig::Rehearsal,
+            model: "some-model".to_owned(),
+            max_output_tokens: None,
+            max_tokens_field: MaxTokensField::MaxTokens,
+            temperature: None,
+            reasoning_effort: None,
+            parallel_tool_calls: None,
+            stream_usage: true,
+            system_role: SystemRole::System,
+            extra_body: serde_json::Map::new(),
+        };
+        change(&mut model, &mut provider);
+        OpenAiModel::new(&model, &provider, http_client()).unwrap()
+    }
+}
+
+async fn serve(State(shared): State<Shared>, request: HttpRequest) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 8 << 20).await.unwrap();
+    shared.captured.lock().unwrap().push(Captured {
+        path_and_query: parts.uri.to_string(),
+        headers: parts.headers,
+        body: serde_json::from_slice(&body).unwrap(),
+    });
+    let answer =
+        shared.answers.lock().unwrap().pop_front().unwrap_or_else(|| Answer::json(418, "\"no answer is left\""));
+    let mut response = Response::builder().status(answer.status);
+    for (name, value) in &answer.headers {
+        response = response.header(*name, value);
+    }
+    let pause = shared.pause;
+    let guard = Closing(shared.closed);
+    let parts = stream::iter(answer.parts).then(move |part| async move {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        // Lets each part leave as a packet of its own.
+        tokio::task::yield_now().await;
+        Ok::<_, std::io::Error>(part)
+    });
+    let end = match answer.end {
+        End::Whole => stream::empty().boxed(),
+        End::Cut => stream::once(async { Err(std::io::Error::other("cut")) }).boxed(),
+        End::Stall => stream::pending().boxed(),
+    };
+    let body = parts.chain(end).map(move |part| {
+        let _ = &guard;
+        part
+    });
+    response.body(Body::from_stream(body)).unwrap()
+}
+
+/// Tells when the body of an answer is let go.
+struct Closing(mpsc::UnboundedSender<()>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+pub(super) fn http_client() -> reqwest::Client {
+    // Fails only if another test has installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(5)).build().unwrap()
+}
+
+pub(super) fn say(text: &str) -> Request {
+    Request { messages: vec![Message::User { text: text.to_owned() }], tools: Vec::new() }
+}
+
+/// Asks and keeps the deltas.
+pub(super) async fn ask(model: &dyn Model, request: &Request) -> (Result<Reply, LlmError>, Vec<Delta>) {
+    let deltas = Mutex::new(Vec::new());
+    let reply = model.complete(request, &|delta| deltas.lock().unwrap().push(delta)).await;
+    (reply, deltas.into_inner().unwrap())
+}
