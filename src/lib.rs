@@ -20,3 +20,5 @@ pub mod config;
 pub mod llm;
 pub mod plane;
 pub mod store;
+
+pub mod tools;

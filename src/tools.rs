@@ -1,0 +1,137 @@
+//! What the model may do. A tool is one file here and one description in `tools/`.
+//!
+//! [`all`] is the only list of tools; offers to the model, `aileron check` and the tidy test derive
+//! from it. What the model may choose is a tool's `Args`; what it may not (workspace, credentials,
+//! step key) is in [`ToolCx`].
+
+pub mod ask_user;
+pub mod describe;
+pub mod list_project_facts;
+pub mod list_work_items;
+pub mod read_comments;
+pub mod read_work_item;
+mod schema;
+pub mod search_work_items;
+mod target;
+pub mod toolbox;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use self::toolbox::Toolbox;
+
+use crate::{
+    domain::{event::RunInfo, ids::WorkspaceId},
+    plane::{PlaneApi, PlaneError, facts::Facts},
+};
+
+/// How a tool touches the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Reads only; may run beside others and be repeated.
+    Read,
+    /// Ends the turn with a question; carried out by the session, not by [`Tool::call_text`].
+    Ask,
+}
+
+/// What a tool gets besides its arguments.
+pub struct ToolCx<'a> {
+    pub workspace: WorkspaceId,
+    pub run: &'a RunInfo,
+    pub plane: &'a dyn PlaneApi,
+    pub facts: &'a Facts,
+}
+
+/// What a tool gives back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolOutput {
+    /// Compact Markdown for the model.
+    pub text: String,
+    /// A few words for the person, such as "3 work items".
+    pub summary: String,
+}
+
+/// Why a tool did not do it. The text is for the model.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    #[error("There is no tool named {name:?}. The tools are: {known}.")]
+    Unknown { name: String, known: String },
+    #[error("The arguments of {tool} do not fit: {message}. Call it again with corrected arguments.")]
+    BadArguments { tool: &'static str, message: String },
+    /// The call names something that does not exist; the text lists what does.
+    #[error("{0}")]
+    NoSuchThing(String),
+    #[error(transparent)]
+    Plane(#[from] PlaneError),
+}
+
+/// A tool with typed arguments; the schema the model sees is derived from them.
+#[async_trait]
+pub trait TypedTool: Send + Sync + 'static {
+    /// What the model may choose. Field docs become the descriptions of the fields.
+    type Args: DeserializeOwned + JsonSchema + Send;
+    const NAME: &'static str;
+    const EFFECT: Effect;
+
+    /// Carries the call out.
+    async fn call(&self, args: Self::Args, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError>;
+}
+
+/// The seam: any tool, its types erased.
+#[async_trait]
+pub trait Tool: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn effect(&self) -> Effect;
+    /// JSON Schema of the arguments: an object without references.
+    fn parameters(&self) -> Value;
+    /// Parses `arguments`, JSON text as the model wrote it, and carries the call out.
+    async fn call_text(&self, arguments: &str, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError>;
+}
+
+#[async_trait]
+impl<T: TypedTool> Tool for T {
+    fn name(&self) -> &'static str {
+        T::NAME
+    }
+
+    fn effect(&self) -> Effect {
+        T::EFFECT
+    }
+
+    fn parameters(&self) -> Value {
+        schema::parameters::<T::Args>()
+    }
+
+    async fn call_text(&self, arguments: &str, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
+        let args = parse_arguments(T::NAME, arguments)?;
+        self.call(args, cx).await
+    }
+}
+
+/// Parses a model's arguments; nothing at all counts as `{}`.
+///
+/// # Errors
+/// `BadArguments` with the path of the field that does not fit.
+pub fn parse_arguments<A: DeserializeOwned>(tool: &'static str, arguments: &str) -> Result<A, ToolError> {
+    let text = if arguments.trim().is_empty() { "{}" } else { arguments };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let bad = |message| ToolError::BadArguments { tool, message };
+    let args = serde_path_to_error::deserialize(&mut json).map_err(|error| bad(error.to_string()))?;
+    json.end().map_err(|error| bad(error.to_string()))?;
+    Ok(args)
+}
+
+/// Every tool there is, in the order the model is told of them.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Tool>> {
+    vec![
+        Box::new(read_work_item::ReadWorkItem),
+        Box::new(search_work_items::SearchWorkItems),
+        Box::new(list_work_items::ListWorkItems),
+        Box::new(read_comments::ReadComments),
+        Box::new(list_project_facts::ListProjectFacts),
+        Box::new(ask_user::AskUser),
+    ]
+}
