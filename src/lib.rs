@@ -22,3 +22,5 @@ pub mod plane;
 pub mod store;
 
 pub mod tools;
+
+pub mod agent;

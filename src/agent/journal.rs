@@ -1,0 +1,171 @@
+//! The journal of a run: what happened, in the order it happened, one entry a step.
+//!
+//! The session is the fold of these entries and of nothing else. An entry is written before the
+//! next step begins; what is not written did not happen, or is looked up.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    activity::Draft,
+    ids::ActivityId,
+    talk::{AssistantMessage, Finish, Usage},
+};
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Entry {
+    /// A turn began with these prompts.
+    Opened { at: Timestamp, prompts: Vec<Said> },
+    /// The work item was read, as Markdown; empty where the run has none.
+    ContextRead { markdown: String },
+    /// Prompts that came while the turn ran joined it.
+    Steered { prompts: Vec<Said> },
+    /// The model replied.
+    Answered { message: AssistantMessage, finish: Finish, usage: Option<Usage> },
+    /// A tool call has its result.
+    ToolDone { call_id: String, text: String, failed: bool },
+    /// A bound was hit outside the session's own counting.
+    BoundHit { bound: Bound },
+    /// The turn cannot go on.
+    Failed { failure: Failure },
+    /// A person's stop was taken up.
+    Stopped,
+    /// A stop came when the run had already ended; there is nothing to confirm.
+    StopMoot,
+    /// A prompt's event came after the same words had been taken from the run's comment.
+    Recognised { activity: Option<ActivityId> },
+    /// The terminal activity is settled word for word and is about to be posted.
+    Intended { draft: Draft },
+    /// The terminal activity is out, or Plane will never take it.
+    Closed { outcome: Outcome },
+}
+
+/// A prompt in words: HTML removed, mentions as names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    pub activity: Option<ActivityId>,
+    /// The author's handle, such as `@maya`, where known.
+    pub author: Option<String>,
+    pub text: String,
+    /// When Plane says it was written, or `None` where it does not say.
+    #[serde(default)]
+    pub written_at: Option<Timestamp>,
+}
+
+/// What became of a terminal activity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Posted {
+        activity: ActivityId,
+    },
+    /// Plane refuses it for good: the run is closed, deleted, or out of reach.
+    Undeliverable {
+        reason: String,
+    },
+}
+
+/// A limit of one turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    Steps,
+    WallTime,
+}
+
+/// Why a turn ends in an error. The person reads `prompts/error.md`, chosen by the code; `detail`
+/// is one sentence without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub code: FailureCode,
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure whose code says it all.
+    #[must_use]
+    pub fn plain(code: FailureCode) -> Self {
+        Self { code, detail: String::new() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// The provider is down, overloaded or unreachable, after retries.
+    ModelUnavailable,
+    /// The provider asks for a longer wait than a turn may take.
+    ModelRateLimited,
+    /// Wrong key, unknown model, no credit, refused request: the operator must act.
+    ModelMisconfigured,
+    /// The provider withheld the answer.
+    AnswerWithheld,
+    /// The conversation does not fit the model.
+    TooLong,
+    /// Twice no text and no tool call.
+    EmptyAnswer,
+    /// The work item is not readable for the bot.
+    NoAccess,
+    /// Plane did not answer, after retries.
+    PlaneUnavailable,
+    /// A fault of our own.
+    Internal,
+}
+
+impl FailureCode {
+    /// As sent to Plane in `signal_metadata.error_code`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ModelUnavailable => "MODEL_UNAVAILABLE",
+            Self::ModelRateLimited => "MODEL_RATE_LIMITED",
+            Self::ModelMisconfigured => "MODEL_MISCONFIGURED",
+            Self::AnswerWithheld => "ANSWER_WITHHELD",
+            Self::TooLong => "TOO_LONG",
+            Self::EmptyAnswer => "EMPTY_ANSWER",
+            Self::NoAccess => "NO_ACCESS",
+            Self::PlaneUnavailable => "PLANE_UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// Whether the same prompt may succeed later without anyone mending anything.
+    #[must_use]
+    pub fn retryable(self) -> bool {
+        match self {
+            Self::ModelUnavailable
+            | Self::ModelRateLimited
+            | Self::EmptyAnswer
+            | Self::PlaneUnavailable
+            | Self::Internal => true,
+            Self::ModelMisconfigured | Self::AnswerWithheld | Self::TooLong | Self::NoAccess => false,
+        }
+    }
+}
+
+/// An entry as stored text, with the format's version in front.
+#[must_use]
+pub fn encode(entry: &Entry) -> String {
+    // Entries are plain data with string keys, which serde_json always encodes.
+    let json = serde_json::to_string(entry).unwrap_or_default();
+    format!("1 {json}")
+}
+
+/// Reads stored text back.
+///
+/// # Errors
+/// Another version's format, or damage.
+pub fn decode(text: &str) -> Result<Entry, JournalError> {
+    let json = text.strip_prefix("1 ").ok_or(JournalError::Version)?;
+    serde_json::from_str(json).map_err(JournalError::Damaged)
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error("a journal entry was written by another version")]
+    Version,
+    #[error("a journal entry cannot be read")]
+    Damaged(#[source] serde_json::Error),
+}

@@ -1,0 +1,251 @@
+//! The narrator against a Plane that notes what is posted and when, with the clock paused.
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::{
+    domain::{
+        activity::{Posted, RunActivity},
+        ids::{ActivityId, CommentId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
+    },
+    plane::{ItemOrder, RunStatus},
+};
+
+/// Takes activities and nothing else.
+struct Board {
+    began: Instant,
+    shown: Mutex<Vec<(Duration, Draft)>>,
+    answers: Mutex<VecDeque<PlaneError>>,
+}
+
+impl Board {
+    fn texts(&self) -> Vec<String> {
+        let shown = self.shown.lock().unwrap();
+        shown.iter().map(|(at, draft)| format!("{} {}", at.as_millis(), text_of(draft))).collect()
+    }
+}
+
+fn text_of(draft: &Draft) -> String {
+    match &draft.saying {
+        Saying::Thought { body }
+        | Saying::Response { body }
+        | Saying::Elicitation { body, .. }
+        | Saying::Error { body, .. } => body.clone(),
+        Saying::Action { name, parameters } => match parameters.get("result") {
+            Some(result) => format!("{name} = {result}"),
+            None => format!("{name}()"),
+        },
+    }
+}
+
+fn not_asked<T>() -> Result<T, PlaneError> {
+    Err(PlaneError::Malformed { what: "a test", message: "the narrator only posts".to_owned() })
+}
+
+#[async_trait]
+impl PlaneApi for Board {
+    async fn post_activity(&self, _: WorkspaceId, _: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
+        self.shown.lock().unwrap().push((self.began.elapsed(), draft.clone()));
+        let failure = self.answers.lock().unwrap().pop_front();
+        failure.map_or(Ok(Posted { id: ActivityId(uuid::Uuid::nil()), comment: None }), Err)
+    }
+    async fn run_activities(&self, _: WorkspaceId, _: RunId) -> Result<Vec<RunActivity>, PlaneError> {
+        not_asked()
+    }
+    async fn run(&self, _: WorkspaceId, _: RunId) -> Result<(RunInfo, RunStatus), PlaneError> {
+        not_asked()
+    }
+    async fn work_item(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<WorkItem, PlaneError> {
+        not_asked()
+    }
+    async fn work_item_by_key(&self, _: WorkspaceId, _: &str, _: u64) -> Result<WorkItem, PlaneError> {
+        not_asked()
+    }
+    async fn work_items(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: ItemOrder,
+        _: u32,
+        _: u32,
+    ) -> Result<Page<WorkItem>, PlaneError> {
+        not_asked()
+    }
+    async fn search(
+        &self,
+        _: WorkspaceId,
+        _: Option<ProjectId>,
+        _: &str,
+        _: u32,
+    ) -> Result<Vec<SearchHit>, PlaneError> {
+        not_asked()
+    }
+    async fn comments(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: WorkItemId,
+        _: u32,
+        _: u32,
+    ) -> Result<Page<Comment>, PlaneError> {
+        not_asked()
+    }
+    async fn comment(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId, _: CommentId) -> Result<Comment, PlaneError> {
+        not_asked()
+    }
+    async fn history(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId, _: u32) -> Result<Page<Change>, PlaneError> {
+        not_asked()
+    }
+    async fn project(&self, _: WorkspaceId, _: ProjectId) -> Result<Project, PlaneError> {
+        not_asked()
+    }
+    async fn states(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<State>, PlaneError> {
+        not_asked()
+    }
+    async fn labels(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Label>, PlaneError> {
+        not_asked()
+    }
+    async fn members(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Person>, PlaneError> {
+        not_asked()
+    }
+}
+
+fn run() -> RunInfo {
+    RunInfo {
+        id: RunId(uuid::Uuid::nil()),
+        workspace: WorkspaceId(uuid::Uuid::nil()),
+        project: None,
+        work_item: None,
+        agent_user: None,
+        creator: None,
+        comment: None,
+        source_comment: None,
+    }
+}
+
+fn key(part: u32) -> StepKey {
+    StepKey { run: run().id, turn: 1, step: 1, part }
+}
+
+fn thought(part: u32, body: &str) -> Note {
+    Note::Thought { key: key(part), body: body.to_owned() }
+}
+
+fn action(part: u32, name: &str, result: Option<&str>) -> Draft {
+    let parameters: BTreeMap<_, _> =
+        result.map(|result| ("result".to_owned(), result.to_owned())).into_iter().collect();
+    Draft { key: key(part), saying: Saying::Action { name: name.to_owned(), parameters }, detail: None }
+}
+
+fn narrate(already: &[StepKey], answers: Vec<PlaneError>) -> (Arc<Board>, Narrator) {
+    let board = Board { began: Instant::now(), shown: Mutex::default(), answers: Mutex::new(answers.into()) };
+    let board = Arc::new(board);
+    let heartbeat: Heartbeat =
+        Arc::new(|doing, since| Some(format!("still {} after {}", doing.as_str(), since.as_secs())));
+    let already = already.iter().map(ToString::to_string).collect();
+    let narrator = Narrator::start(&TaskTracker::new(), board.clone(), run(), already, Pace::default(), heartbeat);
+    (board, narrator)
+}
+
+async fn pass(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_thought_is_said_at_once() {
+    let (board, narrator) = narrate(&[], vec![]);
+    narrator.tell(thought(0, "Reading."));
+    pass(1).await;
+    assert_eq!(board.texts(), ["0 Reading."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quick_call_is_shown_once_with_its_result_and_a_slow_one_twice() {
+    let (board, narrator) = narrate(&[], vec![]);
+    narrator.tell(Note::ActionStarted(action(1, "quick", None)));
+    pass(100).await;
+    narrator.tell(Note::ActionFinished { started: key(1), draft: action(2, "quick", Some("done")) });
+    narrator.tell(Note::ActionStarted(action(3, "slow", None)));
+    pass(2_000).await;
+    narrator.tell(Note::ActionFinished { started: key(3), draft: action(4, "slow", Some("done")) });
+    pass(1).await;
+    assert_eq!(board.texts(), ["100 quick = done", "500 slow()", "2100 slow = done"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reasoning_is_shown_in_whole_sentences_with_a_gap_between() {
+    let (board, narrator) = narrate(&[], vec![]);
+    for sentence in ["One. ", "Two. ", "Three. ", "Four. "] {
+        narrator.tell(Note::Reasoning(sentence.to_owned()));
+        pass(1_000).await;
+    }
+    pass(10_000).await;
+    assert_eq!(board.texts(), ["0 One.", "4000 Two. Three. Four."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_broken_by_a_heartbeat_that_says_what_is_done() {
+    let (board, narrator) = narrate(&[], vec![]);
+    narrator.tell(thought(0, "Reading."));
+    narrator.tell(Note::Doing { what: Doing::Model, key: key(0) });
+    pass(100_000).await;
+    assert_eq!(board.texts(), ["0 Reading.", "45000 still model after 45", "90000 still model after 90"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_said_after_it_was_made_quiet() {
+    let (board, narrator) = narrate(&[], vec![]);
+    narrator.tell(thought(0, "Reading."));
+    pass(1).await;
+    let notes = narrator.notes();
+    notes.send(Note::ActionStarted(action(1, "cut", None))).unwrap();
+    narrator.quiet(false).await;
+    assert!(notes.send(thought(9, "too late")).is_err());
+    pass(100_000).await;
+    assert_eq!(board.texts(), ["0 Reading."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_farewell_says_what_is_finished_and_at_least_one_thing() {
+    let (board, narrator) = narrate(&[], vec![]);
+    narrator.tell(thought(0, "Reading."));
+    narrator.tell(Note::ActionFinished { started: key(1), draft: action(2, "one", Some("a")) });
+    narrator.tell(Note::ActionFinished { started: key(3), draft: action(4, "two", Some("b")) });
+    narrator.quiet(true).await;
+    assert_eq!(board.texts(), ["0 Reading.", "0 one = a", "0 two = b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_plane_shows_already_is_not_said_again() {
+    let (board, narrator) = narrate(&[key(0), key(2)], vec![]);
+    narrator.tell(thought(0, "Reading."));
+    narrator.tell(Note::ActionFinished { started: key(1), draft: action(2, "one", Some("a")) });
+    narrator.tell(Note::ActionFinished { started: key(3), draft: action(4, "two", Some("b")) });
+    narrator.quiet(true).await;
+    assert_eq!(board.texts(), ["0 two = b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_plane_silences_progress_for_as_long_as_it_asks() {
+    let limited = PlaneError::RateLimited { retry_after: Some(Duration::from_secs(7)) };
+    let (board, narrator) = narrate(&[], vec![limited]);
+    narrator.tell(thought(0, "Reading."));
+    pass(1).await;
+    narrator.tell(thought(1, "Old news."));
+    pass(1_000).await;
+    narrator.tell(thought(2, "News."));
+    pass(20_000).await;
+    assert_eq!(board.texts(), ["0 Reading.", "7000 News."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_is_refused_is_tried_again_when_there_is_room() {
+    let limited = || PlaneError::RateLimited { retry_after: Some(Duration::from_secs(3)) };
+    let (board, _narrator) = narrate(&[], vec![limited(), limited()]);
+    pass(60_000).await;
+    let at: Vec<_> = board.texts().iter().map(|text| text.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(at, ["45000", "48000", "51000"]);
+}

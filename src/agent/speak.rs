@@ -1,0 +1,79 @@
+//! Puts a turn's ending into the words of its one terminal activity.
+
+use serde_json::json;
+
+use super::{
+    Limits,
+    journal::{Bound, Failure},
+    prompts::{PromptError, Prompts, nothing},
+    step::Ending,
+};
+use crate::domain::{
+    activity::{Draft, Saying},
+    ids::StepKey,
+};
+
+/// Longest answer in characters; Plane documents no limit, and beyond this nobody reads a comment.
+const ANSWER_LIMIT_CHARS: usize = 20_000;
+
+/// The terminal activity of an ending.
+pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: StepKey) -> Draft {
+    let saying = match ending {
+        Ending::Answer { text, cut: false } => Saying::Response { body: text.clone() },
+        Ending::Answer { text, cut: true } => {
+            Saying::Response { body: or_plain(prompts.render("cut_answer.md", json!({ "text": text })), text) }
+        }
+        Ending::Bounded { bound, best } => Saying::Response { body: bounded(prompts, limits, *bound, best) },
+        Ending::Stopped => Saying::Response { body: or_plain(prompts.render("stopped.md", nothing()), "Stopped.") },
+        Ending::Question(question) => {
+            let values = json!({ "question": question.text, "options": question.options });
+            let body = or_plain(prompts.render("question.md", values), &question.text);
+            Saying::Elicitation { body, ask: question.ask() }
+        }
+        Ending::Failed(failure) => error(prompts, failure),
+    };
+    Draft { key, saying: within_limit(saying), detail: None }
+}
+
+fn bounded(prompts: &Prompts, limits: Limits, bound: Bound, best: &str) -> String {
+    let bound = match bound {
+        Bound::Steps => "steps",
+        Bound::WallTime => "time",
+    };
+    let values = json!({
+        "best": best,
+        "bound": bound,
+        "max_steps": limits.max_steps,
+        "max_minutes": limits.max_turn.as_secs().div_ceil(60),
+    });
+    or_plain(prompts.render("bounded.md", values), best)
+}
+
+fn error(prompts: &Prompts, failure: &Failure) -> Saying {
+    let code = failure.code.as_str();
+    let values = json!({ "code": code, "detail": failure.detail });
+    let body = or_plain(prompts.render("error.md", values), "Something went wrong and I had to give up on this turn.");
+    Saying::Error { body, code: code.to_owned(), retryable: failure.code.retryable() }
+}
+
+/// A prompt that fails at this point must not cost the person the answer.
+fn or_plain(rendered: Result<String, PromptError>, plain: &str) -> String {
+    rendered.unwrap_or_else(|error| {
+        tracing::error!(%error, "a prompt failed; plain words are used instead");
+        if plain.is_empty() { "I stopped at a limit before I had an answer.".to_owned() } else { plain.to_owned() }
+    })
+}
+
+fn within_limit(mut saying: Saying) -> Saying {
+    match &mut saying {
+        Saying::Response { body } | Saying::Elicitation { body, .. } | Saying::Error { body, .. } => {
+            if let Some((at, _)) = body.char_indices().nth(ANSWER_LIMIT_CHARS) {
+                let more = body[at..].chars().count();
+                body.truncate(at);
+                body.push_str(&format!("\n\n[… {more} more characters were cut]"));
+            }
+        }
+        Saying::Thought { .. } | Saying::Action { .. } => {}
+    }
+    saying
+}

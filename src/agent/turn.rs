@@ -1,0 +1,311 @@
+//! Carries out what the session decides, until there is nothing left to decide.
+//!
+//! One call of [`Agent::advance`] takes a leased run as far as it goes: through turns that wait,
+//! to rest, or to a point where it must be tried again later. Every step is journalled before the
+//! next begins. Whatever is cut off by a stop, a deadline or shutdown is dropped at once: a dropped
+//! model call closes its connection.
+
+mod ask;
+mod close;
+mod open;
+mod work;
+
+use std::{collections::HashMap, future::Future, time::Duration};
+
+use jiff::Timestamp;
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Agent,
+    journal::{self, Bound, Entry, Failure, FailureCode},
+    narrator::{Doing, Narrator, Note, Pace},
+    session::Session,
+    step::Step,
+    sweep::unheard,
+};
+use crate::{
+    domain::{disposition::Disposition, event::RunInfo, ids::ActivityId},
+    plane::PlaneError,
+    store::{Claim, JournalStep, Lease, Release, RunRecord, StoreError, Waiting},
+};
+
+/// Attempts at reading the work item before the person is told that Plane does not answer.
+const CONTEXT_ATTEMPTS: u32 = 4;
+/// Panics after which a turn is ended as our own fault.
+const MOST_PANICS: u32 = 3;
+/// Attempts after which a run that cannot speak at all (no installation, token refused, Plane gone) is
+/// given up: about a day, since the waits grow to four minutes.
+const SPEECHLESS_ATTEMPTS: u32 = 350;
+
+/// What may end a turn from outside.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// Changes when a stop for this run is stored.
+    pub stop: watch::Receiver<u64>,
+    /// Cancelled when the run has to be handed back at once.
+    pub hand_back: CancellationToken,
+    /// How often this run's turns have panicked; too often means that trying again does not help.
+    pub panicked: u32,
+}
+
+/// How a piece of work ended.
+enum Cut<T> {
+    Done(T),
+    Stop,
+    HandBack,
+    Deadline,
+}
+
+/// What the loop does after a step.
+enum Flow {
+    Go,
+    Leave(Release),
+}
+
+impl Agent {
+    /// Advances a leased run as far as it goes and says how the lease should end.
+    ///
+    /// # Errors
+    /// The store failed or the lease is lost; nothing more may be done on it.
+    pub async fn advance(&self, claim: Claim, control: Control) -> Result<Release, StoreError> {
+        let entries: Result<Vec<_>, _> = claim.journal.iter().map(|text| journal::decode(text)).collect();
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::error!(%error, "the run's journal cannot be read; the run is given up");
+                return Ok(self.give_up(&claim.record.info, error.to_string()).await);
+            }
+        };
+        // Turns that were forgotten keep their numbers: no effect may get the name of an earlier one. Their
+        // count is not known any more, but each had an entry.
+        let forgotten = claim.record.journal_len.saturating_sub(claim.journal.len() as u64);
+        let forgotten = u32::try_from(forgotten).unwrap_or(u32::MAX / 2);
+        let session = Session::fold(claim.lease.run, self.limits, forgotten, entries);
+        let mut drive = Drive {
+            agent: self,
+            control,
+            lease: claim.lease,
+            record: claim.record,
+            session,
+            waiting: claim.waiting,
+            narrator: None,
+            already: HashMap::new(),
+            deadline: Instant::now() + self.limits.max_turn,
+        };
+        let release = drive.drive(claim.unfinished).await;
+        drive.hush(false).await;
+        release
+    }
+}
+
+struct Drive<'a> {
+    agent: &'a Agent,
+    control: Control,
+    lease: Lease,
+    record: RunRecord,
+    session: Session,
+    waiting: Waiting,
+    narrator: Option<Narrator>,
+    /// What Plane shows from an earlier attempt at this turn, by step key. It is read when a turn is
+    /// resumed; an attempt of this process that fails leaves the run, so nothing is missing here.
+    already: HashMap<String, ActivityId>,
+    deadline: Instant,
+}
+
+impl Drive<'_> {
+    async fn drive(&mut self, unfinished: bool) -> Result<Release, StoreError> {
+        // The first thought is said before its turn is written down, so a resting run may have more
+        // to show than its journal tells.
+        if (unfinished || !self.session.is_resting())
+            && let Flow::Leave(release) = self.look_back().await?
+        {
+            return Ok(release);
+        }
+        if self.control.panicked >= MOST_PANICS && !self.session.is_posting() {
+            if self.session.is_resting() {
+                return Ok(self.agent.give_up(self.run(), "its turns panic".to_owned()).await);
+            }
+            let failure = Failure::plain(FailureCode::Internal);
+            self.record(vec![Entry::Failed { failure }], Vec::new()).await?;
+        }
+        loop {
+            let flow = self.step().await?;
+            if let Flow::Leave(release) = flow {
+                return Ok(release);
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<Flow, StoreError> {
+        if self.waiting.stop.is_some() && !self.session.is_posting() {
+            return self.take_stop().await;
+        }
+        if self.control.hand_back.is_cancelled() {
+            return Ok(Flow::Leave(Release::HandBack));
+        }
+        match self.session.next() {
+            Step::Rest => self.rest().await,
+            Step::ReadContext => self.read_context().await,
+            Step::AskModel { mode } => self.ask_model(mode).await,
+            Step::CallTools(calls) => self.call_tools(calls).await,
+            Step::Compose { ending, key } => self.compose(&ending, key).await,
+            Step::Post(draft) => self.post(draft).await,
+        }
+    }
+
+    /// A turn that was begun before: what Plane shows of it is not said again, and what people said
+    /// unheard meanwhile is taken in.
+    async fn look_back(&mut self) -> Result<Flow, StoreError> {
+        let flow = match self.agent.plane.run_activities(self.run().workspace, self.run().id).await {
+            Ok(activities) => {
+                // It may have been down while people went on, and here they are at no further cost.
+                for event in unheard(&activities, &self.record.info, self.record.first_seen) {
+                    let now = Timestamp::now();
+                    self.agent.store.accept(event, now, now).await?;
+                }
+                self.already =
+                    activities.into_iter().filter_map(|activity| Some((activity.step?, activity.id))).collect();
+                tracing::info!(shown = self.already.len(), "a turn is resumed");
+                if self.session.is_under_way() && !self.has_spoken() {
+                    self.greet();
+                }
+                return self.refresh().await;
+            }
+            Err(error) => match error.disposition() {
+                Disposition::TellModel => Flow::Go,
+                Disposition::Retry { .. } | Disposition::GiveUp => self.later(&error),
+            },
+        };
+        Ok(flow)
+    }
+
+    async fn read_context(&mut self) -> Result<Flow, StoreError> {
+        self.doing(Doing::Reading);
+        let agent = self.agent;
+        let info = self.record.info.clone();
+        let entry = match self.unless_cut(agent.read_context(&info)).await {
+            Cut::Done(Ok(markdown)) => Entry::ContextRead { markdown },
+            Cut::Done(Err(error)) => match self.context_failure(&error) {
+                Some(failure) => Entry::Failed { failure },
+                None => return Ok(self.later(&error)),
+            },
+            Cut::Deadline => Entry::BoundHit { bound: Bound::WallTime },
+            Cut::Stop => return self.refresh().await,
+            Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+        };
+        self.record(vec![entry], Vec::new()).await?;
+        Ok(Flow::Go)
+    }
+
+    /// The failure to tell the person; `None` if it is worth another try first.
+    fn context_failure(&self, error: &PlaneError) -> Option<Failure> {
+        let code = match error.disposition() {
+            Disposition::TellModel => FailureCode::NoAccess,
+            Disposition::Retry { .. } if self.record.attempts + 1 >= CONTEXT_ATTEMPTS => FailureCode::PlaneUnavailable,
+            Disposition::Retry { .. } | Disposition::GiveUp => return None,
+        };
+        tracing::warn!(%error, "the work item cannot be read");
+        Some(Failure::plain(code))
+    }
+
+    /// Journals entries and absorbs them; prompts and stops that came meanwhile are in `waiting`.
+    async fn record(&mut self, entries: Vec<Entry>, consumed: Vec<u64>) -> Result<(), StoreError> {
+        self.record_with(entries, consumed, false).await
+    }
+
+    async fn record_with(
+        &mut self,
+        entries: Vec<Entry>,
+        consumed: Vec<u64>,
+        stop_consumed: bool,
+    ) -> Result<(), StoreError> {
+        let step = JournalStep { entries: entries.iter().map(journal::encode).collect(), consumed, stop_consumed };
+        self.waiting = self.agent.store.append(self.lease, step).await?;
+        self.record.attempts = 0;
+        for entry in entries {
+            self.session.absorb(entry);
+        }
+        Ok(())
+    }
+
+    /// Learns what came in since the last step.
+    async fn refresh(&mut self) -> Result<Flow, StoreError> {
+        self.waiting = self.agent.store.append(self.lease, JournalStep::default()).await?;
+        Ok(Flow::Go)
+    }
+
+    /// Runs a piece of work unless something cuts it off first; then it is dropped.
+    async fn unless_cut<T>(&mut self, work: impl Future<Output = T>) -> Cut<T> {
+        tokio::select! {
+            biased;
+            changed = self.control.stop.changed() => match changed {
+                Ok(()) => Cut::Stop,
+                // The worker is gone, and with it whoever could renew the lease.
+                Err(_) => Cut::HandBack,
+            },
+            () = self.control.hand_back.cancelled() => Cut::HandBack,
+            () = tokio::time::sleep_until(self.deadline) => Cut::Deadline,
+            done = work => Cut::Done(done),
+        }
+    }
+
+    /// Leaves the run for later, or for good if it has been speechless too long.
+    fn later(&self, error: &PlaneError) -> Flow {
+        let wait = match error.disposition() {
+            Disposition::Retry { after: Some(after) } => after,
+            Disposition::Retry { after: None } | Disposition::TellModel | Disposition::GiveUp => {
+                Duration::from_secs(1 << self.record.attempts.min(8))
+            }
+        };
+        // What may pass is tried for as long as it takes; without a credential there is an end.
+        let speechless = match error.disposition() {
+            Disposition::GiveUp => self.record.attempts >= SPEECHLESS_ATTEMPTS,
+            Disposition::Retry { .. } | Disposition::TellModel => false,
+        };
+        if speechless {
+            tracing::error!(%error, "the run is given up: nothing can be posted to it");
+            return Flow::Leave(Release::Dead { reason: error.to_string() });
+        }
+        tracing::warn!(%error, wait_secs = wait.as_secs(), attempts = self.record.attempts, "the run is tried again later");
+        Flow::Leave(self.retry_release(wait))
+    }
+
+    fn retry_release(&self, wait: Duration) -> Release {
+        let jitter = Duration::from_millis(fastrand::u64(0..=250));
+        Release::Retry { at: Timestamp::now().saturating_add(wait + jitter).unwrap_or(Timestamp::MAX) }
+    }
+
+    fn run(&self) -> &RunInfo {
+        &self.record.info
+    }
+
+    fn doing(&mut self, what: Doing) {
+        let key = self.session.key(0);
+        self.narrate(Note::Doing { what, key });
+    }
+
+    fn narrate(&mut self, note: Note) {
+        let (agent, record, already) = (self.agent, &self.record, &self.already);
+        let narrator = self.narrator.get_or_insert_with(|| {
+            let heartbeat = agent.heartbeat();
+            let run = record.info.clone();
+            Narrator::start(
+                &agent.tasks,
+                agent.plane.clone(),
+                run,
+                already.keys().cloned().collect(),
+                Pace::default(),
+                heartbeat,
+            )
+        });
+        narrator.tell(note);
+    }
+
+    /// Makes sure that no progress is posted from here on.
+    async fn hush(&mut self, farewell: bool) {
+        if let Some(narrator) = self.narrator.take() {
+            narrator.quiet(farewell).await;
+        }
+    }
+}

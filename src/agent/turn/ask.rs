@@ -1,0 +1,168 @@
+//! The model call: what is sent, and what becomes of the reply or of its failure.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Cut, Drive, Flow};
+use crate::{
+    agent::{
+        journal::{Bound, Entry, Failure, FailureCode},
+        narrator::{Doing, Note},
+        prompts::{PromptError, nothing},
+        step::AskMode,
+    },
+    domain::talk::{AssistantMessage, Message},
+    llm::{Delta, LlmError, Reply, Request},
+    store::{Release, StoreError},
+};
+
+impl Drive<'_> {
+    pub(super) async fn ask_model(&mut self, mode: AskMode) -> Result<Flow, StoreError> {
+        if !self.waiting.prompts.is_empty() {
+            return self.steer().await;
+        }
+        let request = match self.request(mode) {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::error!(%error, "the model cannot be asked");
+                let failure = Failure::plain(FailureCode::Internal);
+                self.record(vec![Entry::Failed { failure }], Vec::new()).await?;
+                return Ok(Flow::Go);
+            }
+        };
+        let entry = match self.complete(&request).await {
+            Cut::Done(Ok(reply)) => self.answered(reply),
+            Cut::Done(Err(error)) => {
+                // The provider's own message may quote the conversation, so only its kind is logged.
+                tracing::warn!(kind = error.kind(), "the model call failed");
+                metrics::counter!("aileron_model_failures_total").increment(1);
+                Entry::Failed { failure: failure_of(&error) }
+            }
+            Cut::Deadline => Entry::BoundHit { bound: Bound::WallTime },
+            Cut::Stop => return self.refresh().await,
+            Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+        };
+        self.record(vec![entry], Vec::new()).await?;
+        Ok(Flow::Go)
+    }
+
+    /// Prompts that came while the turn ran join it before the model is asked again.
+    async fn steer(&mut self) -> Result<Flow, StoreError> {
+        let numbers = self.waiting.prompts.iter().map(|waiting| waiting.number).collect();
+        let (agent, info, prompts) = (self.agent, self.record.info.clone(), self.waiting.prompts.clone());
+        let said = match self.unless_cut(agent.said(&info, &prompts)).await {
+            Cut::Done(said) => said,
+            Cut::Deadline => {
+                self.record(vec![Entry::BoundHit { bound: Bound::WallTime }], Vec::new()).await?;
+                return Ok(Flow::Go);
+            }
+            Cut::Stop => return self.refresh().await,
+            Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+        };
+        let (late, prompts): (Vec<_>, Vec<_>) = said.into_iter().partition(|said| self.session.recognises(said));
+        let mut entries: Vec<_> = late.into_iter().map(|said| Entry::Recognised { activity: said.activity }).collect();
+        if !prompts.is_empty() {
+            entries.push(Entry::Steered { prompts });
+        }
+        self.record(entries, numbers).await?;
+        Ok(Flow::Go)
+    }
+
+    fn request(&self, mode: AskMode) -> Result<Request, PromptError> {
+        let prompts = &self.agent.prompts;
+        let values = json!({
+            "agent_name": self.agent.name,
+            "today": Timestamp::now().strftime("%Y-%m-%d").to_string(),
+            "workspace": null,
+        });
+        let mut messages = vec![Message::System { text: prompts.render("system.md", values)? }];
+        messages.extend(self.session.messages());
+        match mode {
+            AskMode::Normal => {}
+            AskMode::AfterEmpty => {
+                messages.push(Message::User { text: prompts.render("empty_answer.md", nothing())? });
+            }
+            AskMode::WrapUp => {
+                let values = json!({ "max_steps": self.agent.limits.max_steps });
+                messages.push(Message::User { text: prompts.render("out_of_steps.md", values)? });
+            }
+        }
+        let tools = match mode {
+            AskMode::Normal | AskMode::AfterEmpty => self.agent.toolbox.offers().to_vec(),
+            AskMode::WrapUp => Vec::new(),
+        };
+        Ok(Request { messages, tools })
+    }
+
+    async fn complete(&mut self, request: &Request) -> Cut<Result<Reply, LlmError>> {
+        self.doing(Doing::Model);
+        let key = self.session.key(0);
+        let notes = self.narrator.as_ref().map(crate::agent::narrator::Narrator::notes);
+        let on_delta = move |delta: Delta| {
+            let Some(notes) = &notes else { return };
+            let note = match delta {
+                Delta::Reasoning(text) => Note::Reasoning(text),
+                Delta::Text(_) => return,
+                Delta::Restarted { wait, .. } if wait.as_secs() >= 2 => {
+                    let _ = notes.send(Note::Doing { what: Doing::Waiting, key });
+                    Note::ReasoningVoid
+                }
+                Delta::Restarted { .. } => Note::ReasoningVoid,
+            };
+            // A narrator that is gone has nothing more to say.
+            let _ = notes.send(note);
+        };
+        let model = self.agent.model.clone();
+        self.unless_cut(model.complete(request, &on_delta)).await
+    }
+
+    fn answered(&mut self, reply: Reply) -> Entry {
+        metrics::counter!("aileron_model_calls_total").increment(1);
+        if let Some(usage) = reply.usage {
+            metrics::counter!("aileron_tokens_total", "kind" => "input").increment(usage.input);
+            metrics::counter!("aileron_tokens_total", "kind" => "output").increment(usage.output);
+        }
+        tracing::info!(
+            calls = reply.message.calls.len(),
+            finish = ?reply.finish,
+            input_tokens = reply.usage.map(|usage| usage.input),
+            output_tokens = reply.usage.map(|usage| usage.output),
+            "the model replied"
+        );
+        self.show_text_beside_calls(&reply.message);
+        Entry::Answered { message: reply.message, finish: reply.finish, usage: reply.usage }
+    }
+
+    /// What the model says before it calls tools is progress, not an answer.
+    fn show_text_beside_calls(&mut self, message: &AssistantMessage) {
+        if !message.calls.is_empty() && !message.text.trim().is_empty() {
+            let key = self.session.key(0);
+            self.narrate(Note::Thought { key, body: message.text.clone() });
+        }
+    }
+}
+
+fn failure_of(error: &LlmError) -> Failure {
+    let (code, detail) = match error {
+        LlmError::Unavailable { .. }
+        | LlmError::Truncated { .. }
+        | LlmError::Transport { .. }
+        | LlmError::BadToolCall { .. } => (FailureCode::ModelUnavailable, String::new()),
+        LlmError::RateLimited { retry_after, .. } => (FailureCode::ModelRateLimited, wait_told(*retry_after)),
+        LlmError::Unauthorized { .. }
+        | LlmError::NotFound { .. }
+        | LlmError::OutOfCredit { .. }
+        | LlmError::Refused { .. } => (FailureCode::ModelMisconfigured, String::new()),
+        LlmError::TooLong { .. } => (FailureCode::TooLong, String::new()),
+        LlmError::Filtered { .. } => (FailureCode::AnswerWithheld, String::new()),
+    };
+    Failure { code, detail }
+}
+
+fn wait_told(wait: Option<std::time::Duration>) -> String {
+    match wait.map(|wait| wait.as_secs()) {
+        None => "It did not say for how long.".to_owned(),
+        Some(secs @ 0..=90) => format!("It asks to wait {secs} seconds."),
+        Some(secs) => format!("It asks to wait {} minutes.", secs.div_ceil(60)),
+    }
+}

@@ -1,0 +1,106 @@
+//! The start of a turn: what waits is taken up, the first words are said, the prompts put into words.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{Cut, Drive, Flow};
+use crate::{
+    agent::{journal::Entry, narrator::Note},
+    domain::disposition::Disposition,
+    store::{Release, StoreError},
+};
+
+impl Drive<'_> {
+    pub(super) async fn rest(&mut self) -> Result<Flow, StoreError> {
+        self.hush(false).await;
+        if !self.waiting.prompts.is_empty() {
+            return self.open_turn().await;
+        }
+        // A run stopped before its prompt came has nothing left to answer.
+        let settled = self.record.prompted || self.record.stopped_at.is_some();
+        if settled { Ok(Flow::Leave(Release::Idle)) } else { self.fetch_prompt().await }
+    }
+
+    /// Begins a turn with the prompts that wait.
+    pub(super) async fn open_turn(&mut self) -> Result<Flow, StoreError> {
+        self.record.prompted = true;
+        let numbers: Vec<_> = self.waiting.prompts.iter().map(|waiting| waiting.number).collect();
+        // Only where a late event may turn out to be answered already do names come before words.
+        let certain = !self.session.expects_late_event();
+        if certain {
+            self.begin_turn();
+        }
+        let (agent, info, prompts) = (self.agent, self.record.info.clone(), self.waiting.prompts.clone());
+        let said = match self.unless_cut(agent.said(&info, &prompts)).await {
+            Cut::Done(said) => said,
+            Cut::Stop => return self.refresh().await,
+            Cut::Deadline | Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+        };
+        let (late, prompts): (Vec<_>, Vec<_>) = said.into_iter().partition(|said| self.session.recognises(said));
+        let mut entries: Vec<_> = late.into_iter().map(|said| Entry::Recognised { activity: said.activity }).collect();
+        if !prompts.is_empty() {
+            if !certain {
+                self.begin_turn();
+            }
+            entries.push(Entry::Opened { at: Timestamp::now(), prompts });
+        }
+        self.record(entries, numbers).await?;
+        Ok(Flow::Go)
+    }
+
+    /// Starts to narrate and says the first words, before anything slow.
+    fn begin_turn(&mut self) {
+        self.deadline = Instant::now() + self.agent.limits.max_turn;
+        self.greet();
+    }
+
+    /// Whether Plane shows anything of this turn.
+    pub(super) fn has_spoken(&self) -> bool {
+        let key = self.session.greeting_key();
+        let of_this_turn = format!("{}/{}/", key.run, key.turn);
+        self.already.keys().any(|shown| shown.starts_with(&of_this_turn))
+    }
+
+    pub(super) fn greet(&mut self) {
+        let key = self.session.greeting_key();
+        match self.agent.prompts.render("first_thought.md", json!({ "key": null })) {
+            Ok(body) => self.narrate(Note::Thought { key, body }),
+            Err(error) => tracing::error!(%error, "the first thought is left out"),
+        }
+    }
+
+    async fn fetch_prompt(&mut self) -> Result<Flow, StoreError> {
+        let (agent, info) = (self.agent, self.record.info.clone());
+        let fetched = match self.unless_cut(agent.fetch_prompts(&info)).await {
+            Cut::Done(fetched) => fetched,
+            Cut::Stop => return self.refresh().await,
+            Cut::Deadline | Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+        };
+        match fetched {
+            // The prompt's own event still finds the run; asking a few times covers a late one.
+            Ok(events) if events.is_empty() && self.record.attempts < 3 => {
+                Ok(Flow::Leave(self.retry_release(Duration::from_secs(20))))
+            }
+            Ok(events) if events.is_empty() => Ok(Flow::Leave(Release::Idle)),
+            Ok(events) => {
+                let now = Timestamp::now();
+                self.record.prompted = true;
+                for event in events {
+                    self.record.info.merge(&event.run);
+                    self.agent.store.accept(event, now, now).await?;
+                }
+                self.refresh().await
+            }
+            Err(error) => Ok(match error.disposition() {
+                Disposition::TellModel => {
+                    tracing::warn!(%error, "a created run has no readable prompt");
+                    Flow::Leave(Release::Idle)
+                }
+                Disposition::Retry { .. } | Disposition::GiveUp => self.later(&error),
+            }),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Tool calls: carried out side by side, shown as actions, journalled in the order they were made.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use super::{Cut, Drive, Flow};
+use crate::{
+    agent::{
+        Agent,
+        journal::{Bound, Entry},
+        narrator::{Doing, Note},
+        step::PlannedCall,
+    },
+    domain::{
+        activity::{Draft, Saying},
+        disposition::Disposition,
+        event::RunInfo,
+        ids::StepKey,
+    },
+    store::{Release, StoreError},
+    tools::{ToolCx, ToolError, ToolOutput},
+};
+
+/// Longest parameter or result shown in an action, in characters.
+const SHOWN_LIMIT_CHARS: usize = 200;
+
+impl Drive<'_> {
+    pub(super) async fn call_tools(&mut self, calls: Vec<PlannedCall>) -> Result<Flow, StoreError> {
+        self.doing(Doing::Tools);
+        for planned in &calls {
+            self.narrate(Note::ActionStarted(action(planned, planned.started_key, None)));
+        }
+        let notes = self.narrator.as_ref().map(crate::agent::narrator::Narrator::notes);
+        let (agent, run) = (self.agent, self.record.info.clone());
+        let work = join_all(calls.iter().map(|planned| {
+            let (notes, run) = (&notes, &run);
+            async move {
+                let (entry, shown) = agent.call_one(planned, run).await;
+                if let Some(notes) = notes {
+                    let draft = action(planned, planned.finished_key, Some(shown));
+                    // A narrator that is gone has nothing more to say.
+                    let _ = notes.send(Note::ActionFinished { started: planned.started_key, draft });
+                }
+                entry
+            }
+        }));
+        let entries = match self.unless_cut(work).await {
+            Cut::Done(entries) => entries,
+            Cut::Deadline => vec![Entry::BoundHit { bound: Bound::WallTime }],
+            Cut::Stop => return self.refresh().await,
+            Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+        };
+        self.record(entries, Vec::new()).await?;
+        Ok(Flow::Go)
+    }
+}
+
+impl Agent {
+    /// One call, its journal entry, and the few words people see of its result.
+    async fn call_one(&self, planned: &PlannedCall, run: &RunInfo) -> (Entry, String) {
+        let name = planned.call.name.as_str();
+        let result = if planned.repeated {
+            Err(ToolError::NoSuchThing(
+                "This same call was already made in this turn and its result is above. Use it, or do something else."
+                    .to_owned(),
+            ))
+        } else {
+            let cx = ToolCx { workspace: run.workspace, run, plane: self.plane.as_ref(), facts: &self.facts };
+            self.toolbox.call(name, &planned.call.arguments, &cx).await
+        };
+        let failed = result.is_err();
+        let known = self.toolbox.effect(name).is_some();
+        let label = if known { name.to_owned() } else { "unknown".to_owned() };
+        metrics::counter!("aileron_tool_calls_total", "tool" => label, "failed" => failed.to_string()).increment(1);
+        let (text, shown) = match result {
+            Ok(ToolOutput { text, summary }) => (text, summary),
+            Err(error) => {
+                tracing::info!(tool = known.then_some(name), kind = kind_of(&error), "a tool call failed");
+                (format!("Error: {}", told_to_model(&error)), format!("failed: {}", told_to_people(&error)))
+            }
+        };
+        tracing::debug!(tool = known.then_some(name), failed, "a tool call is done");
+        (Entry::ToolDone { call_id: planned.call.id.clone(), text, failed }, shown)
+    }
+}
+
+fn told_to_model(error: &ToolError) -> String {
+    match error {
+        ToolError::Plane(plane) => match plane.disposition() {
+            Disposition::Retry { .. } => {
+                "Plane did not answer although it was asked several times. Go on without this, and say that it is missing.".to_owned()
+            }
+            Disposition::TellModel | Disposition::GiveUp => plane.to_string(),
+        },
+        ToolError::Unknown { .. } | ToolError::BadArguments { .. } | ToolError::NoSuchThing(_) => error.to_string(),
+    }
+}
+
+fn told_to_people(error: &ToolError) -> &'static str {
+    match error {
+        ToolError::Unknown { .. } => "there is no such tool",
+        ToolError::BadArguments { .. } => "the call was malformed",
+        ToolError::NoSuchThing(_) => "nothing to do",
+        ToolError::Plane(plane) => match plane.disposition() {
+            Disposition::Retry { .. } => "Plane did not answer",
+            Disposition::TellModel => "not found or not allowed",
+            Disposition::GiveUp => "no access to Plane",
+        },
+    }
+}
+
+fn kind_of(error: &ToolError) -> &'static str {
+    match error {
+        ToolError::Unknown { .. } => "unknown_tool",
+        ToolError::BadArguments { .. } => "bad_arguments",
+        ToolError::NoSuchThing(_) => "no_such_thing",
+        ToolError::Plane(_) => "plane",
+    }
+}
+
+/// The action people see: the tool, its arguments as strings, and the result once there is one.
+fn action(planned: &PlannedCall, key: StepKey, result: Option<String>) -> Draft {
+    let arguments = serde_json::from_str::<Value>(&planned.call.arguments).unwrap_or(Value::Null);
+    let mut parameters: BTreeMap<String, String> = match arguments {
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name, shown(&as_text(value))))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => BTreeMap::new(),
+    };
+    if let Some(result) = result {
+        parameters.insert("result".to_owned(), shown(&result));
+    }
+    let name: String = planned.call.name.chars().take(64).collect();
+    Draft { key, saying: Saying::Action { name, parameters }, detail: None }
+}
+
+fn as_text(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            other.to_string()
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    if text.chars().count() <= SHOWN_LIMIT_CHARS {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(SHOWN_LIMIT_CHARS - 1).collect();
+    format!("{cut}…")
+}
