@@ -24,3 +24,6 @@ pub mod store;
 pub mod tools;
 
 pub mod agent;
+
+pub mod server;
+pub mod worker;
