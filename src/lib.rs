@@ -27,3 +27,5 @@ pub mod agent;
 
 pub mod server;
 pub mod worker;
+
+pub mod sandbox;

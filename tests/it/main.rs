@@ -4,5 +4,6 @@
 mod llm_wire;
 mod plane_client;
 mod plane_wire;
+mod sandbox;
 mod store_contract;
 mod store_on_disk;

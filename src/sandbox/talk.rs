@@ -1,0 +1,244 @@
+//! What people do: they mention the agent, reply to it, stop it. Each leaves a comment, an activity
+//! and webhooks.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    Shared, markup,
+    plan::{Delivery, Mentioned},
+    run::{Activity, ActivityKind, Run, Status},
+    seed::BOT,
+    webhook,
+    world::{Comment, External, Workspace, World},
+};
+use crate::domain::ids::{ActivityId, CommentId, RunId, UserId, WorkItemId};
+
+/// The sandbox was asked about something that is not in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unknown {
+    #[error("the sandbox has no workspace number {0}")]
+    Workspace(usize),
+    #[error("the sandbox has no work item {0}")]
+    WorkItem(String),
+    #[error("the sandbox has no person {0}")]
+    Person(String),
+    #[error("the sandbox has no run {0}")]
+    Run(RunId),
+}
+
+/// What was said, with the webhooks that are due for it.
+pub(super) struct Said {
+    pub(super) run: RunId,
+    pub(super) prompt_activity: ActivityId,
+    pub(super) comment: Option<CommentId>,
+    pub(super) events: Vec<(String, Vec<u8>)>,
+}
+
+impl Shared {
+    /// A new thread: a comment, a run and its first prompt.
+    pub(super) fn begin(
+        &self,
+        workspace: usize,
+        work_item: &str,
+        author: &str,
+        text: &str,
+        delivery: &Delivery,
+    ) -> Result<Said, Unknown> {
+        let said = {
+            let mut world = self.lock();
+            let place = place(&world, workspace, work_item, author)?;
+            let id = RunId(Uuid::new_v4());
+            let text = if markup::mentions(text, BOT) { text.to_owned() } else { format!("@{BOT} {text}") };
+            let html = markup::comment_html(&text, &world.workspaces[workspace].people);
+            let comment = add_comment(&mut world, place.item, place.author, html.clone(), None, Some(id));
+            let home = &world.workspaces[workspace];
+            let project = home.item_by_key(work_item).map(|(project, _)| project.id);
+            let now = Timestamp::now();
+            let run = Run {
+                id,
+                workspace: home.id,
+                project: project.ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?,
+                issue: place.item,
+                agent_user: home.bot,
+                creator: place.author,
+                comment,
+                status: Status::Created,
+                started_at: now,
+                ended_at: None,
+                stopped: None,
+                updated_at: now,
+                touched: Instant::now(),
+                activities: Vec::new(),
+                events: Vec::new(),
+                steps: BTreeSet::new(),
+            };
+            world.runs.push(run);
+            self.prompt(
+                &mut world,
+                id,
+                place.author,
+                Words { html, comment: Some(comment), signal: "continue" },
+                delivery,
+            )?
+        };
+        self.touch();
+        Ok(said)
+    }
+
+    /// A further prompt in a run's thread.
+    pub(super) fn follow_up(&self, run: RunId, author: &str, text: &str, delivery: &Delivery) -> Result<Said, Unknown> {
+        let said = {
+            let mut world = self.lock();
+            let (author, workspace) = participant(&world, run, author)?;
+            let html = markup::comment_html(text, &workspace.people);
+            let (issue, root) = world.run(run).map(|run| (run.issue, run.comment)).ok_or(Unknown::Run(run))?;
+            let comment = add_comment(&mut world, issue, author, html.clone(), Some(root), Some(run));
+            self.prompt(&mut world, run, author, Words { html, comment: Some(comment), signal: "continue" }, delivery)?
+        };
+        self.touch();
+        Ok(said)
+    }
+
+    /// Someone presses stop: no comment, only a prompt that carries the signal.
+    pub(super) fn press_stop(&self, run: RunId, author: &str) -> Result<Said, Unknown> {
+        let said = {
+            let mut world = self.lock();
+            let (author, _) = participant(&world, run, author)?;
+            world.run_mut(run).ok_or(Unknown::Run(run))?.stop(author);
+            let words = Words { html: "Stop".to_owned(), comment: None, signal: "stop" };
+            self.prompt(&mut world, run, author, words, &Delivery::prompt_only())?
+        };
+        self.touch();
+        Ok(said)
+    }
+
+    /// A comment that is nobody's business but people's.
+    pub(super) fn plain_comment(
+        &self,
+        workspace: usize,
+        work_item: &str,
+        author: &str,
+        text: &str,
+    ) -> Result<CommentId, Unknown> {
+        let comment = {
+            let mut world = self.lock();
+            let place = place(&world, workspace, work_item, author)?;
+            let html = markup::comment_html(text, &world.workspaces[workspace].people);
+            add_comment(&mut world, place.item, place.author, html, None, None)
+        };
+        self.touch();
+        Ok(comment)
+    }
+
+    /// Sends events one after the other; the target's answers in order.
+    pub(super) async fn send(&self, events: &[(String, Vec<u8>)]) -> Vec<u16> {
+        let Some(target) = self.lock().target.clone() else {
+            return Vec::new();
+        };
+        let mut statuses = Vec::with_capacity(events.len());
+        for (name, body) in events {
+            statuses
+                .push(webhook::deliver(&self.http, &target, &self.options.webhook_secret, name, body.clone()).await);
+        }
+        statuses
+    }
+
+    fn prompt(
+        &self,
+        world: &mut World,
+        run: RunId,
+        author: UserId,
+        words: Words,
+        delivery: &Delivery,
+    ) -> Result<Said, Unknown> {
+        let activity = Activity {
+            id: ActivityId(Uuid::new_v4()),
+            kind: ActivityKind::Prompt,
+            content: content(&words.html),
+            content_metadata: json!({}),
+            signal: words.signal.to_owned(),
+            signal_metadata: json!({}),
+            actor: author,
+            comment: words.comment,
+            created_at: Timestamp::now(),
+        };
+        let prompt_activity = activity.id;
+        let record = world.run_mut(run).ok_or(Unknown::Run(run))?;
+        // Prompts are never missteps: only the agent's own activities are judged.
+        let _ = record.absorb(activity.clone());
+        let workspace = record.workspace;
+        let (Some(workspace), Some(record)) = (world.workspace(workspace), world.run(run)) else {
+            return Err(Unknown::Run(run));
+        };
+        let make = |which| webhook::event(which, delivery.shape, workspace, &self.client_id, record, &activity);
+        let events: Vec<_> = delivery.events.iter().map(|which| make(*which)).collect();
+        if let Some(record) = world.run_mut(run) {
+            record.events.extend(events.iter().cloned());
+        }
+        Ok(Said { run, prompt_activity, comment: words.comment, events })
+    }
+}
+
+impl Said {
+    pub(super) fn answered(self, statuses: Vec<u16>) -> Mentioned {
+        Mentioned { run: self.run, prompt_activity: self.prompt_activity, comment: self.comment, statuses }
+    }
+}
+
+/// Adds a comment to a work item. Plane makes one of every lasting activity, too.
+pub(super) fn add_comment(
+    world: &mut World,
+    item: WorkItemId,
+    actor: UserId,
+    html: String,
+    parent: Option<CommentId>,
+    run: Option<RunId>,
+) -> CommentId {
+    let id = CommentId(Uuid::new_v4());
+    let comment = Comment {
+        id,
+        html,
+        access: "INTERNAL".to_owned(),
+        actor,
+        parent,
+        external: External::default(),
+        created_at: Timestamp::now(),
+        run,
+    };
+    if let Some(item) = world.item_mut(item) {
+        item.comments.push(comment);
+    }
+    id
+}
+
+struct Words {
+    html: String,
+    comment: Option<CommentId>,
+    signal: &'static str,
+}
+
+struct Place {
+    item: WorkItemId,
+    author: UserId,
+}
+
+fn place(world: &World, workspace: usize, work_item: &str, author: &str) -> Result<Place, Unknown> {
+    let workspace = world.workspaces.get(workspace).ok_or(Unknown::Workspace(workspace))?;
+    let (_, item) = workspace.item_by_key(work_item).ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?;
+    let author = workspace.person(author).ok_or_else(|| Unknown::Person(author.to_owned()))?;
+    Ok(Place { item: item.id, author: author.id })
+}
+
+fn participant<'a>(world: &'a World, run: RunId, author: &str) -> Result<(UserId, &'a Workspace), Unknown> {
+    let workspace = world.run(run).and_then(|run| world.workspace(run.workspace)).ok_or(Unknown::Run(run))?;
+    let person = workspace.person(author).ok_or_else(|| Unknown::Person(author.to_owned()))?;
+    Ok((person.id, workspace))
+}
+
+fn content(body: &str) -> serde_json::Map<String, Value> {
+    [("type".to_owned(), Value::from("prompt")), ("body".to_owned(), Value::from(body))].into_iter().collect()
+}

@@ -1,0 +1,302 @@
+//! Everything the stand-in knows: workspaces, projects, work items, comments, and their JSON.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    plan::{CommentPicture, Fault, RecordedRequest, Seed},
+    run::Run,
+};
+use crate::domain::ids::{
+    CommentId, InstallationId, LabelId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
+};
+
+/// All state of one sandbox, behind one lock that is never held across an await.
+pub(super) struct World {
+    pub(super) workspaces: Vec<Workspace>,
+    pub(super) runs: Vec<Run>,
+    pub(super) tokens: HashMap<String, Token>,
+    /// The requests of the last minute by credential.
+    pub(super) windows: HashMap<String, VecDeque<Instant>>,
+    pub(super) requests: Vec<RecordedRequest>,
+    pub(super) violations: Vec<String>,
+    pub(super) faults: Vec<Fault>,
+    /// Where webhooks go.
+    pub(super) target: Option<String>,
+    pub(super) banner: Option<String>,
+}
+
+/// A bot token.
+pub(super) struct Token {
+    pub(super) workspace: WorkspaceId,
+    pub(super) good_until: Instant,
+}
+
+pub(super) struct Workspace {
+    pub(super) id: WorkspaceId,
+    pub(super) slug: String,
+    pub(super) name: String,
+    pub(super) installation: InstallationId,
+    pub(super) installed: bool,
+    pub(super) webhook: Uuid,
+    pub(super) bot: UserId,
+    pub(super) api_key: String,
+    pub(super) people: Vec<Person>,
+    pub(super) projects: Vec<Project>,
+    pub(super) created_at: Timestamp,
+}
+
+pub(super) struct Person {
+    pub(super) id: UserId,
+    pub(super) first_name: String,
+    pub(super) last_name: String,
+    pub(super) display_name: String,
+    /// 5 guest, 15 member, 20 admin.
+    pub(super) role: u8,
+}
+
+pub(super) struct Project {
+    pub(super) id: ProjectId,
+    pub(super) identifier: String,
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) states: Vec<State>,
+    pub(super) labels: Vec<Label>,
+    pub(super) items: Vec<Item>,
+    pub(super) created_by: UserId,
+    pub(super) created_at: Timestamp,
+}
+
+pub(super) struct State {
+    pub(super) id: StateId,
+    pub(super) name: String,
+    pub(super) group: String,
+    pub(super) color: String,
+    pub(super) sequence: f64,
+}
+
+pub(super) struct Label {
+    pub(super) id: LabelId,
+    pub(super) name: String,
+    pub(super) color: String,
+    pub(super) external: External,
+}
+
+/// `external_source` and `external_id`, which make a create repeatable where both are given.
+#[derive(Clone, Default)]
+pub(super) struct External {
+    pub(super) source: Option<String>,
+    pub(super) id: Option<String>,
+}
+
+impl External {
+    /// Whether both halves are given and equal.
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        self.source.is_some() && self.id.is_some() && self.source == other.source && self.id == other.id
+    }
+}
+
+pub(super) struct Item {
+    pub(super) id: WorkItemId,
+    pub(super) sequence: u64,
+    pub(super) name: String,
+    pub(super) description_html: String,
+    pub(super) priority: String,
+    pub(super) state: StateId,
+    pub(super) assignees: Vec<UserId>,
+    pub(super) labels: Vec<LabelId>,
+    pub(super) parent: Option<WorkItemId>,
+    pub(super) start_date: Option<String>,
+    pub(super) target_date: Option<String>,
+    pub(super) external: External,
+    pub(super) created_by: UserId,
+    pub(super) updated_by: Option<UserId>,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    pub(super) completed_at: Option<Timestamp>,
+    /// Oldest first.
+    pub(super) comments: Vec<Comment>,
+    /// Oldest first.
+    pub(super) history: Vec<Change>,
+    pub(super) links: Vec<Link>,
+    /// Relation type and the other item.
+    pub(super) relations: Vec<(String, WorkItemId)>,
+}
+
+pub(super) struct Comment {
+    pub(super) id: CommentId,
+    pub(super) html: String,
+    pub(super) access: String,
+    pub(super) actor: UserId,
+    pub(super) parent: Option<CommentId>,
+    pub(super) external: External,
+    pub(super) created_at: Timestamp,
+    /// The run this comment belongs to, for the page.
+    pub(super) run: Option<RunId>,
+}
+
+/// One entry of a work item's change log.
+pub(super) struct Change {
+    pub(super) id: Uuid,
+    pub(super) verb: String,
+    pub(super) field: Option<String>,
+    pub(super) old: Option<String>,
+    pub(super) new: Option<String>,
+    pub(super) sentence: String,
+    pub(super) actor: UserId,
+    pub(super) at: Timestamp,
+}
+
+pub(super) struct Link {
+    pub(super) id: Uuid,
+    pub(super) title: String,
+    pub(super) url: String,
+    pub(super) created_by: UserId,
+    pub(super) created_at: Timestamp,
+}
+
+/// A point in time as Plane prints it: with microseconds.
+pub(super) fn time(at: Timestamp) -> String {
+    format!("{at:.6}")
+}
+
+impl World {
+    pub(super) fn new(workspaces: Vec<Workspace>) -> Self {
+        Self {
+            workspaces,
+            runs: Vec::new(),
+            tokens: HashMap::new(),
+            windows: HashMap::new(),
+            requests: Vec::new(),
+            violations: Vec::new(),
+            faults: Vec::new(),
+            target: None,
+            banner: None,
+        }
+    }
+
+    pub(super) fn workspace(&self, id: WorkspaceId) -> Option<&Workspace> {
+        self.workspaces.iter().find(|workspace| workspace.id == id)
+    }
+
+    pub(super) fn run(&self, id: RunId) -> Option<&Run> {
+        self.runs.iter().find(|run| run.id == id)
+    }
+
+    pub(super) fn run_mut(&mut self, id: RunId) -> Option<&mut Run> {
+        self.runs.iter_mut().find(|run| run.id == id)
+    }
+
+    /// The display name of a person of any workspace.
+    pub(super) fn name_of(&self, user: UserId) -> String {
+        let people = self.workspaces.iter().flat_map(|workspace| &workspace.people);
+        people.into_iter().find(|person| person.id == user).map_or_else(|| user.to_string(), |p| p.display_name.clone())
+    }
+
+    pub(super) fn item(&self, id: WorkItemId) -> Option<(&Project, &Item)> {
+        let projects = self.workspaces.iter().flat_map(|workspace| &workspace.projects);
+        projects
+            .into_iter()
+            .find_map(|project| project.items.iter().find(|item| item.id == id).map(|item| (project, item)))
+    }
+
+    pub(super) fn item_mut(&mut self, id: WorkItemId) -> Option<&mut Item> {
+        let projects = self.workspaces.iter_mut().flat_map(|workspace| &mut workspace.projects);
+        projects.into_iter().flat_map(|project| &mut project.items).find(|item| item.id == id)
+    }
+
+    /// `MOB-3`
+    pub(super) fn key_of(&self, id: WorkItemId) -> String {
+        self.item(id).map_or_else(|| id.to_string(), |(project, item)| project.key_of(item))
+    }
+}
+
+impl Workspace {
+    pub(super) fn project(&self, id: ProjectId) -> Option<&Project> {
+        self.projects.iter().find(|project| project.id == id)
+    }
+
+    pub(super) fn project_mut(&mut self, id: ProjectId) -> Option<&mut Project> {
+        self.projects.iter_mut().find(|project| project.id == id)
+    }
+
+    /// By display or first name, whatever the case.
+    pub(super) fn person(&self, name: &str) -> Option<&Person> {
+        let matches = |person: &&Person| {
+            person.display_name.eq_ignore_ascii_case(name) || person.first_name.eq_ignore_ascii_case(name)
+        };
+        self.people.iter().find(matches)
+    }
+
+    /// By key, such as `MOB-3`.
+    pub(super) fn item_by_key(&self, key: &str) -> Option<(&Project, &Item)> {
+        let all = self.projects.iter().flat_map(|project| project.items.iter().map(move |item| (project, item)));
+        all.into_iter().find(|(project, item)| project.key_of(item) == key)
+    }
+
+    pub(super) fn seed(&self) -> Option<Seed> {
+        let project = self.projects.first()?;
+        Some(Seed {
+            slug: self.slug.clone(),
+            workspace: self.id,
+            name: self.name.clone(),
+            project: project.id,
+            project_identifier: project.identifier.clone(),
+            bot: self.bot,
+            api_key: self.api_key.clone(),
+            installation: self.installation,
+            people: self.people.iter().map(|person| (person.display_name.clone(), person.id)).collect(),
+            work_items: project.items.iter().map(|item| (project.key_of(item), item.id)).collect(),
+            states: project.states.iter().map(|state| (state.name.clone(), state.id)).collect::<BTreeMap<_, _>>(),
+        })
+    }
+}
+
+impl Project {
+    pub(super) fn key_of(&self, item: &Item) -> String {
+        format!("{}-{}", self.identifier, item.sequence)
+    }
+
+    pub(super) fn item(&self, id: WorkItemId) -> Option<&Item> {
+        self.items.iter().find(|item| item.id == id)
+    }
+
+    pub(super) fn item_mut(&mut self, id: WorkItemId) -> Option<&mut Item> {
+        self.items.iter_mut().find(|item| item.id == id)
+    }
+
+    pub(super) fn state(&self, id: StateId) -> Option<&State> {
+        self.states.iter().find(|state| state.id == id)
+    }
+
+    pub(super) fn label(&self, id: LabelId) -> Option<&Label> {
+        self.labels.iter().find(|label| label.id == id)
+    }
+}
+
+impl Person {
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "id": self.id, "first_name": self.first_name, "last_name": self.last_name,
+            "email": format!("{}@example.test", self.display_name), "avatar": "", "avatar_url": null,
+            "display_name": self.display_name,
+        })
+    }
+}
+
+impl Item {
+    pub(super) fn picture_of(&self, comment: &Comment, author: String) -> CommentPicture {
+        CommentPicture {
+            id: comment.id,
+            author,
+            html: comment.html.clone(),
+            external_source: comment.external.source.clone(),
+            external_id: comment.external.id.clone(),
+            created_at: comment.created_at,
+        }
+    }
+}
