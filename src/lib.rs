@@ -29,3 +29,5 @@ pub mod server;
 pub mod worker;
 
 pub mod sandbox;
+
+pub mod cli;

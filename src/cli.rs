@@ -1,0 +1,86 @@
+//! The commands, one file each.
+
+mod check;
+mod demo;
+mod inspect;
+mod logs;
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{
+    Config,
+    load::{self, Sources},
+};
+
+/// An LLM agent for Plane: mention it in a work item and it answers there.
+#[derive(Debug, Parser)]
+#[command(name = "aileron", version)]
+pub struct Cli {
+    /// The configuration file; `aileron.toml` in the working directory is used if there is one.
+    #[arg(long, global = true, env = "AILERON_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receive Plane's webhooks and answer.
+    Serve,
+    /// Check configuration, prompts and tools, try the model and Plane, and say what to mend.
+    Check(check::Options),
+    /// Try it here and now against a stand-in Plane, with no account and no key.
+    Demo(demo::Options),
+    /// List the workspaces the app is installed in.
+    Installations(inspect::Options),
+    /// List signed webhooks that could not be read.
+    Letters(inspect::Options),
+}
+
+/// Runs a command to its end.
+#[must_use]
+pub fn main(cli: Cli) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::Error::new(error).context("the async runtime does not start")),
+    };
+    let sources = Sources::of_process(cli.config);
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Serve => serve::main(&sources).await,
+            Command::Check(options) => check::main(&sources, &options).await,
+            Command::Demo(options) => demo::main(&sources, &options).await,
+            Command::Installations(options) => inspect::installations(&sources, &options).await,
+            Command::Letters(options) => inspect::letters(&sources, &options).await,
+        }
+    });
+    // A blocking task that hangs must not keep a finished command alive.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match result {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+/// Loads the configuration or tells everything that is wrong with it.
+fn configured(sources: &Sources) -> anyhow::Result<Config> {
+    load::load(sources).map_err(|problems| {
+        let list = problems.iter().map(|problem| format!("\n  {problem}")).collect::<String>();
+        anyhow::anyhow!("the configuration cannot be used:{list}\nEvery key is described in aileron.default.toml; `aileron check` tries it all.")
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "this is where a command's failure is told")]
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("aileron: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// One line for the person who runs the command.
+#[expect(clippy::print_stdout, reason = "this is the commands' output")]
+fn say(line: &str) {
+    println!("{line}");
+}

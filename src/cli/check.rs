@@ -1,0 +1,257 @@
+//! `aileron check`: everything that can be wrong before the first mention, and what to mend.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use super::{say, serve::model};
+use crate::{
+    agent::prompts::Prompts,
+    config::{Config, ProviderConfig, files::FileProblem, load, load::Sources},
+    domain::{installation::InstallationBook, talk::Message},
+    llm::{LlmError, Request},
+    plane::{self, credentials::Credentials, oauth::OAuthClient},
+    store::{
+        Store, StoreError,
+        sled::{SledStore, damaged_stores},
+    },
+    tools::Toolbox,
+};
+
+/// How long the model may take to say one word.
+const MODEL_PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Check files and settings only; ask neither the model nor Plane.
+    #[arg(long)]
+    offline: bool,
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Report {
+    problems: usize,
+}
+
+impl Report {
+    fn good(&self, what: &str) {
+        say(&format!("ok       {what}"));
+    }
+
+    fn note(&self, what: &str) {
+        say(&format!("note     {what}"));
+    }
+
+    fn bad(&mut self, what: &str) {
+        self.problems += 1;
+        say(&format!("problem  {what}"));
+    }
+}
+
+pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    let config = match load::load(sources) {
+        Ok(config) => {
+            report.good("the configuration is complete");
+            Some(config)
+        }
+        Err(problems) => {
+            problems.iter().for_each(|problem| report.bad(&problem.to_string()));
+            None
+        }
+    };
+    if let Some(config) = &config {
+        check_files(&mut report, config);
+        let book = check_store(&mut report, config).await;
+        if !options.offline {
+            check_model(&mut report, config).await?;
+            check_plane(&mut report, config, book).await?;
+        }
+    }
+    Ok(match report.problems {
+        0 => {
+            say("\nEverything is in order.");
+            ExitCode::SUCCESS
+        }
+        1 => {
+            say("\n1 problem. Every key is described in aileron.default.toml.");
+            ExitCode::FAILURE
+        }
+        many => {
+            say(&format!("\n{many} problems. Every key is described in aileron.default.toml."));
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn check_files(report: &mut Report, config: &Config) {
+    let mut told = |what: &str, dir: &std::path::Path, loaded: Result<Vec<&'static str>, Vec<FileProblem>>| match loaded
+    {
+        Ok(from_disk) if from_disk.is_empty() => {
+            report.good(&format!("the built-in {what} are used; none in {}", dir.display()))
+        }
+        Ok(from_disk) => report.good(&format!("{what} from {}: {}", dir.display(), from_disk.join(", "))),
+        Err(problems) => problems.iter().for_each(|problem| report.bad(&problem.to_string())),
+    };
+    let prompts = Prompts::load(&config.agent.prompts_dir).map(|(_, files)| files.from_disk().collect());
+    told("prompts", &config.agent.prompts_dir, prompts);
+    let tools = Toolbox::load(&config.agent.tools_dir).map(|(_, files)| files.from_disk().collect());
+    told("tool descriptions", &config.agent.tools_dir, tools);
+}
+
+/// Looks at the store without making one; a running server holds it and that is fine.
+async fn check_store(report: &mut Report, config: &Config) -> Option<Arc<dyn Store>> {
+    let dir = config.store.data_dir.display();
+    if !config.store.data_dir.exists() {
+        report.note(&format!("{dir} does not exist yet; it is made at the first start"));
+        return None;
+    }
+    let opened = SledStore::open(&config.store.data_dir);
+    for aside in damaged_stores(&config.store.data_dir) {
+        report.note(&format!(
+            "{} is a damaged store that was set aside; nothing reads it any more, delete it when you have looked at it",
+            aside.display()
+        ));
+    }
+    match opened {
+        Ok(opened) => {
+            if let Some(aside) = opened.set_aside {
+                report.bad(&format!(
+                    "the store in {dir} was damaged and is set aside as {}; {} installations were restored from \
+                     installations.json. If a workspace is missing, install the app again there. Conversations are \
+                     forgotten, and prompts that were not answered yet must be written again",
+                    aside.display(),
+                    opened.installations_restored
+                ));
+            } else {
+                report.good(&format!("the store in {dir} opens"));
+            }
+            Some(Arc::new(opened.store))
+        }
+        Err(StoreError::Locked { .. }) => {
+            report
+                .note(&format!("the store in {dir} is in use: an aileron is running; `aileron installations` asks it"));
+            None
+        }
+        Err(error) => {
+            report.bad(&format!("store.data_dir: {error}"));
+            None
+        }
+    }
+}
+
+async fn check_model(report: &mut Report, config: &Config) -> anyhow::Result<()> {
+    let name = &config.model.name;
+    let provider = match &config.model.provider {
+        ProviderConfig::Rehearsal => {
+            report.note(&format!("model {name:?} is the rehearsal: fixed rules, no language model"));
+            return Ok(());
+        }
+        ProviderConfig::OpenAi(provider) => provider,
+    };
+    let mut once = config.model.clone();
+    once.provider = ProviderConfig::OpenAi(crate::config::OpenAiConfig { max_retries: 0, ..provider.clone() });
+    let model = model(&once)?;
+    let request = Request {
+        messages: vec![Message::User { text: "Reply with the one word: ready".to_owned() }],
+        tools: Vec::new(),
+    };
+    let asked = tokio::time::timeout(MODEL_PATIENCE, model.complete(&request, &|_| {})).await;
+    let at = &provider.base_url;
+    match asked {
+        Ok(Ok(_)) => report.good(&format!("model {name:?} ({}) answers at {at}", config.model.model)),
+        Ok(Err(error)) => {
+            report.bad(&format!("model {name:?} ({}) at {at}: {error}. {}", config.model.model, cure(&error)))
+        }
+        Err(_) => {
+            report.bad(&format!("model {name:?} at {at} did not answer within {} seconds", MODEL_PATIENCE.as_secs()))
+        }
+    }
+    Ok(())
+}
+
+fn cure(error: &LlmError) -> &'static str {
+    match error {
+        LlmError::Unauthorized { .. } => "Set the right key (OPENAI_API_KEY, or the provider's api_key).",
+        LlmError::NotFound { .. } => "Set the right model (OPENAI_MODEL, or the model's model) and base_url.",
+        LlmError::OutOfCredit { .. } => "Add credit at the provider.",
+        LlmError::RateLimited { .. } | LlmError::Unavailable { .. } => "Try again later.",
+        LlmError::Transport { .. } => "Check base_url (OPENAI_BASE_URL) and the network.",
+        LlmError::Refused { .. } => "Compare the model's settings with what the provider takes.",
+        LlmError::TooLong { .. }
+        | LlmError::Filtered { .. }
+        | LlmError::BadToolCall { .. }
+        | LlmError::Truncated { .. } => "Try again; if it stays, try another model.",
+    }
+}
+
+async fn check_plane(report: &mut Report, config: &Config, store: Option<Arc<dyn Store>>) -> anyhow::Result<()> {
+    let http = plane::client::http_client()?;
+    let base = config.plane.api_url.as_str().trim_end_matches('/');
+    let me = format!("{base}/api/v1/users/me/");
+    let reached = http.get(&me).timeout(config.plane.request_timeout).send().await;
+    match reached.map(|response| response.status()) {
+        // Without a token Plane refuses; any other answer comes from something else.
+        Ok(status) if matches!(status.as_u16(), 200 | 401 | 403) => report.good(&format!("Plane answers at {base}")),
+        Ok(status) => report.bad(&format!(
+            "{base} answers with {status}; is plane.api_url (PLANE_API_URL) a Plane server, without /api/v1?"
+        )),
+        Err(error) => {
+            let error = error.without_url();
+            report.bad(&format!(
+                "Plane does not answer at {base}: {error}. Check plane.api_url (PLANE_API_URL) and the network."
+            ));
+            return Ok(());
+        }
+    }
+    let book: Arc<dyn InstallationBook> = match store.clone() {
+        Some(store) => store,
+        None => Arc::new(NoInstallations),
+    };
+    let oauth = OAuthClient::new(http.clone(), &config.plane);
+    let credentials = Credentials::new(book, oauth, config.plane.fixed.as_ref());
+    credentials.load().await?;
+    let installations = credentials.installations();
+    if installations.is_empty() {
+        report.note(
+            "the app is not known to be installed anywhere; open /oauth/setup of the running server in a browser",
+        );
+    }
+    for installation in installations {
+        let slug = &installation.slug;
+        match credentials.authorize(installation.workspace).await {
+            Ok(authorization) => {
+                let (name, value) = authorization.header("users/me")?;
+                let asked = http.get(&me).header(name, value).timeout(config.plane.request_timeout).send().await;
+                match asked.map(|response| response.status()) {
+                    Ok(status) if status.is_success() => report.good(&format!("workspace {slug}: Plane takes the token")),
+                    Ok(status) => report.bad(&format!("workspace {slug}: Plane answers {status} to the token; install the app again or set another token")),
+                    Err(error) => report.bad(&format!("workspace {slug}: {}", error.without_url())),
+                }
+            }
+            Err(error) => report.bad(&format!("workspace {slug}: {error}; install the app again at /oauth/setup")),
+        }
+    }
+    if let Some(store) = store {
+        store.close().await;
+    }
+    Ok(())
+}
+
+/// For a check beside a running server, which alone may read the store.
+struct NoInstallations;
+
+#[async_trait::async_trait]
+impl InstallationBook for NoInstallations {
+    async fn installations(
+        &self,
+    ) -> Result<Vec<crate::domain::installation::Installation>, crate::domain::installation::BookError> {
+        Ok(Vec::new())
+    }
+
+    async fn save_installation(
+        &self,
+        _: crate::domain::installation::Installation,
+    ) -> Result<(), crate::domain::installation::BookError> {
+        Ok(())
+    }
+}

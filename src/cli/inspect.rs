@@ -1,0 +1,118 @@
+//! `aileron installations` and `aileron letters`: what the store holds, asked of the running server
+//! or read directly if none runs.
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::Context as _;
+use serde::de::DeserializeOwned;
+
+use super::{configured, say};
+use crate::{
+    config::{StoreConfig, load::Sources},
+    server::control::{self, InstallationLine},
+    store::{Letter, Store, StoreError, sled::SledStore},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn installations(sources: &Sources, options: &Options) -> anyhow::Result<ExitCode> {
+    let config = configured(sources)?;
+    let mut lines: Vec<InstallationLine> = match source(&config.store).await? {
+        Source::Server => ask_server(&config.store.data_dir, "/installations").await?,
+        Source::Store(store) => {
+            let lines = control::installation_lines(store.as_ref()).await.map_err(anyhow::Error::msg)?;
+            store.close().await;
+            lines
+        }
+        Source::Nothing => Vec::new(),
+    };
+    if let Some(fixed) = &config.plane.fixed {
+        lines.push(fixed_line(fixed));
+    }
+    if options.json {
+        say(&serde_json::to_string_pretty(&lines)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if lines.is_empty() {
+        say("Not installed in any workspace. Open /oauth/setup of the running server in a browser to install it.");
+    }
+    for line in lines {
+        let expires = line.token_expires_at.map(|at| format!(", token until {at}")).unwrap_or_default();
+        let status = format!("{:?}", line.status).to_lowercase();
+        say(&format!("{}  {}  {}  {}{expires}", line.workspace_slug, line.workspace_id, status, line.credential));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fixed_line(fixed: &crate::config::FixedTokenConfig) -> InstallationLine {
+    InstallationLine {
+        workspace_slug: fixed.workspace_slug.clone(),
+        workspace_name: fixed.workspace_slug.clone(),
+        workspace_id: fixed.workspace_id.to_string(),
+        status: crate::domain::installation::InstallationStatus::Active,
+        credential: "fixed token from the config".to_owned(),
+        installed_at: String::new(),
+        token_expires_at: None,
+    }
+}
+
+pub(super) async fn letters(sources: &Sources, options: &Options) -> anyhow::Result<ExitCode> {
+    let config = configured(sources)?;
+    let letters: Vec<Letter> = match source(&config.store).await? {
+        Source::Server => ask_server(&config.store.data_dir, "/letters").await?,
+        Source::Store(store) => {
+            let letters = store.letters().await?;
+            store.close().await;
+            letters
+        }
+        Source::Nothing => Vec::new(),
+    };
+    if options.json {
+        say(&serde_json::to_string_pretty(&letters)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if letters.is_empty() {
+        say("Every signed webhook so far could be read.");
+    }
+    for letter in letters {
+        say(&format!("{}  {}  {}\n    {}", letter.received_at, letter.event, letter.reason, letter.body));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+enum Source {
+    Server,
+    Store(Box<dyn Store>),
+    /// The data directory does not exist yet.
+    Nothing,
+}
+
+async fn source(config: &StoreConfig) -> anyhow::Result<Source> {
+    if !config.data_dir.exists() {
+        return Ok(Source::Nothing);
+    }
+    match SledStore::open(&config.data_dir) {
+        Ok(opened) => Ok(Source::Store(Box::new(opened.store))),
+        Err(StoreError::Locked { .. }) => Ok(Source::Server),
+        Err(error) => Err(error).context("the store cannot be opened"),
+    }
+}
+
+async fn ask_server<T: DeserializeOwned>(data_dir: &Path, path: &str) -> anyhow::Result<T> {
+    let socket = control::socket_path(data_dir);
+    let client = reqwest::Client::builder().unix_socket(socket.as_path()).build().context("no HTTP client")?;
+    let response = client
+        .get(format!("http://aileron{path}"))
+        .send()
+        .await
+        .and_then(reqwest::Response::error_for_status)
+        .with_context(|| {
+            format!("the server that holds {} does not answer on its control socket", data_dir.display())
+        })?;
+    response.json().await.context("the server's answer cannot be read: is it another version?")
+}

@@ -1,0 +1,248 @@
+//! `aileron serve`: the only place that builds everything and puts it together.
+
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use jiff::SignedDuration;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{configured, logs, say};
+use crate::{
+    agent::{Agent, Limits, prompts::Prompts},
+    config::{Config, ModelConfig, ProviderConfig, StoreConfig, files::FileProblem, load::Sources},
+    llm::{
+        Model,
+        openai::OpenAiModel,
+        rehearsal::Rehearsal,
+        retry::{RetryPolicy, Retrying},
+    },
+    plane::{self, PlaneApi, client::PlaneClient, credentials::Credentials, facts::Facts, oauth::OAuthClient},
+    server::{self, Parts, control},
+    store::{
+        Retention, Store,
+        sled::{Opened, SledStore},
+    },
+    tools::Toolbox,
+    worker::Worker,
+};
+
+/// How long open connections may take to finish at shutdown.
+const CONNECTIONS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Sent for a write beyond the size a file may have.
+const SIGXFSZ: i32 = 25;
+
+pub(super) async fn main(sources: &Sources) -> anyhow::Result<ExitCode> {
+    let config = configured(sources)?;
+    logs::start(&config.log);
+    // Handled, a limit on the size of files is an error like a full disk; unhandled it would kill the process.
+    let _file_limit = signal(SignalKind::from_raw(SIGXFSZ)).context("SIGXFSZ cannot be handled")?;
+    let app = App::build(config).await?;
+    say(&format!("aileron listens on http://{}", app.address()));
+    let shutdown = CancellationToken::new();
+    let patience = CancellationToken::new();
+    let app = app.run(shutdown.clone(), patience.clone());
+    tokio::pin!(app);
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
+    loop {
+        tokio::select! {
+            result = &mut app => return result.map(|()| ExitCode::SUCCESS),
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        if shutdown.is_cancelled() {
+            tracing::warn!(
+                "told to stop a second time: leaving at once; unfinished turns are resumed at the next start"
+            );
+            return Ok(ExitCode::FAILURE);
+        }
+        tracing::info!("told to stop: no more webhooks, running turns may finish");
+        shutdown.cancel();
+    }
+}
+
+/// A whole aileron, built and listening, not yet working.
+pub(super) struct App {
+    config: Config,
+    listener: TcpListener,
+    address: SocketAddr,
+    store: Arc<dyn Store>,
+    agent: Arc<Agent>,
+    router: axum::Router,
+    control: Option<tokio::net::UnixListener>,
+}
+
+impl App {
+    pub(super) async fn build(config: Config) -> anyhow::Result<Self> {
+        let (prompts, prompt_files) = Prompts::load(&config.agent.prompts_dir).map_err(file_problems)?;
+        let (toolbox, tool_files) = Toolbox::load(&config.agent.tools_dir).map_err(file_problems)?;
+        for file in prompt_files.from_disk().chain(tool_files.from_disk()) {
+            tracing::debug!(file, "a file on disk replaces the built-in text");
+        }
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
+        // Only the first application of a process counts; a second one has no business here.
+        let _ = metrics::set_global_recorder(recorder);
+        let http = plane::client::http_client()?;
+        let opened = SledStore::open(&config.store.data_dir).context("the store cannot be opened")?;
+        if let Some(aside) = &opened.set_aside {
+            tracing::error!(
+                path = %aside.display(),
+                installations_restored = opened.installations_restored,
+                "the store was damaged and is set aside; starting with an empty one. The conversations in it are \
+                 forgotten; what Plane sends from now on is answered"
+            );
+        }
+
+        if opened.commits_lost > 0 {
+            tracing::error!(
+                commits = opened.commits_lost,
+                "the store lost its newest commits to damage and goes on without them"
+            );
+        }
+        if let Some(compacted) = &opened.compacted {
+            tracing::info!(before = compacted.before, after = compacted.after, "the store gave space back, in bytes");
+        }
+        metrics::gauge!("aileron_store_set_aside").set(if opened.set_aside.is_some() { 1.0 } else { 0.0 });
+        let notice = notice(&opened);
+        let store: Arc<dyn Store> = Arc::new(opened.store);
+        let oauth = OAuthClient::new(http.clone(), &config.plane);
+        let credentials = Arc::new(Credentials::new(store.clone(), oauth, config.plane.fixed.as_ref()));
+        credentials.load().await.context("the installations cannot be read")?;
+        let plane: Arc<dyn PlaneApi> = Arc::new(PlaneClient::new(http.clone(), &config.plane, credentials.clone()));
+        let tasks = TaskTracker::new();
+        let agent = Arc::new(Agent {
+            name: config.agent.name.clone(),
+            store: store.clone(),
+            facts: Facts::new(plane.clone(), config.plane.facts_ttl),
+            plane,
+            model: model(&config.model)?,
+            toolbox,
+            prompts: Arc::new(prompts),
+            limits: Limits { max_steps: config.agent.max_steps, max_turn: config.agent.max_turn },
+            tasks,
+        });
+        let router = router(&config, store.clone(), credentials, metrics, notice);
+        let listener = TcpListener::bind(config.server.listen)
+            .await
+            .with_context(|| format!("cannot listen on {} (server.listen)", config.server.listen))?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        let control = control::bind(&config.store.data_dir).inspect_err(|error| {
+            tracing::error!(%error, "no control socket; `aileron installations` and `letters` cannot ask this server");
+        });
+        Ok(Self { config, listener, address, store, agent, router, control: control.ok() })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves and works until `shutdown`, then winds down: no more intake, turns drained or handed
+    /// back, the store closed.
+    pub(super) async fn run(self, shutdown: CancellationToken, connections: CancellationToken) -> anyhow::Result<()> {
+        let tasks = self.agent.tasks.clone();
+        if let Some(listener) = self.control {
+            let control = control::serve(listener, self.store.clone(), shutdown.clone());
+            tasks.spawn(async move {
+                if let Err(error) = control.await {
+                    tracing::error!(%error, "the control socket stopped working");
+                }
+            });
+        }
+        let served = axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        let serving = tasks.spawn(async move {
+            tokio::select! {
+                result = served => result,
+                () = connections.cancelled() => Ok(()),
+            }
+        });
+        let worker = Worker::new(
+            self.agent.clone(),
+            self.store.clone(),
+            self.config.agent.concurrency,
+            retention(&self.config.store),
+        )
+        .sweeping_every(self.config.agent.sweep);
+        let worked = worker.run(shutdown.clone(), self.config.agent.drain).await;
+        // The worker also ends when the store breaks; nothing can be accepted then either.
+        shutdown.cancel();
+        tasks.close();
+        if tokio::time::timeout(CONNECTIONS_PATIENCE, serving).await.is_err() {
+            tracing::warn!("some connections stay open; they are cut");
+        }
+        self.store.close().await;
+        let _ = std::fs::remove_file(control::socket_path(&self.config.store.data_dir));
+        worked.context("the store stopped working; after it is mended start again: nothing accepted is lost")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn retention(config: &StoreConfig) -> Retention {
+    let signed = |kept: Duration| SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX);
+    Retention { keep_runs: signed(config.keep_runs), max_runs: config.max_runs, keep_keys: signed(config.keep_keys) }
+}
+
+/// What whoever asks whether the server is ready should know of the store.
+fn notice(opened: &Opened) -> Option<String> {
+    if let Some(aside) = &opened.set_aside {
+        let name = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let restored = opened.installations_restored;
+        return Some(format!(
+            "the store was damaged at the last start: it is set aside as {name} and an empty one begun; \
+             {restored} installations were restored, conversations were not"
+        ));
+    }
+    (opened.commits_lost > 0).then(|| format!("the store lost its last {} commits to damage", opened.commits_lost))
+}
+
+fn router(
+    config: &Config,
+    store: Arc<dyn Store>,
+    credentials: Arc<Credentials>,
+    metrics: PrometheusHandle,
+    notice: Option<String>,
+) -> axum::Router {
+    let redirect = config.plane.oauth.as_ref();
+    server::router(Parts {
+        store,
+        webhook_secrets: config.plane.webhook_secrets.clone(),
+        client_id: redirect.map(|oauth| oauth.client_id.clone()),
+        secure_cookies: redirect.is_some_and(|oauth| oauth.redirect_uri.scheme() == "https"),
+        credentials,
+        max_body_bytes: config.server.max_body_bytes,
+        prompt_grace: config.agent.prompt_grace,
+        metrics,
+        notice,
+    })
+}
+
+/// The configured model.
+pub(super) fn model(config: &ModelConfig) -> anyhow::Result<Arc<dyn Model>> {
+    Ok(match &config.provider {
+        ProviderConfig::OpenAi(provider) => {
+            let policy = RetryPolicy { max_retries: provider.max_retries, max_wait: provider.max_retry_wait };
+            // No limit on the whole: an answer may stream for minutes, and the adapter watches its silences.
+            let http = reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .connect_timeout(provider.connect_timeout)
+                .user_agent(concat!("aileron/", env!("CARGO_PKG_VERSION")))
+                .build()
+                .context("the HTTP client cannot be built")?;
+            let model = OpenAiModel::new(config, provider, http).context("the model cannot be set up")?;
+            Arc::new(Retrying::new(model, policy))
+        }
+        ProviderConfig::Rehearsal => Arc::new(Rehearsal::new(&config.name)),
+    })
+}
+
+pub(super) fn file_problems(problems: Vec<FileProblem>) -> anyhow::Error {
+    let list = problems.iter().map(|problem| format!("\n  {problem}")).collect::<String>();
+    anyhow::anyhow!("some files cannot be used:{list}")
+}
