@@ -1,9 +1,26 @@
 //! Tests that drive the parts against reality: real HTTP, a real store on disk, the real binary.
 #![cfg(test)]
 
+mod support;
+
 mod llm_wire;
 mod plane_client;
 mod plane_wire;
 mod sandbox;
 mod store_contract;
 mod store_on_disk;
+
+mod bounds;
+mod browser;
+mod budget;
+mod check;
+mod demo;
+mod full_disk;
+mod mention;
+mod missed;
+mod oauth;
+mod plane_trouble;
+mod provider;
+mod restart;
+mod stop;
+mod webhooks;

@@ -1,0 +1,138 @@
+//! `aileron check`: what is right is said so, what is wrong is named with its place and its cure.
+
+use tempfile::TempDir;
+
+use crate::support::{
+    app::{MODEL_KEY, TestApp, WEBHOOK_SECRET},
+    binary::{self, Finished, Settings},
+    model::Turn,
+    secrets,
+};
+
+#[tokio::test]
+async fn a_good_configuration_passes_and_shows_no_secret() {
+    let app = TestApp::setup()
+        .rule(|_| Some(Turn::says("ok")))
+        // Whether anyone answers there at all is asked before there is a token.
+        .tolerate("GET /api/v1/users/me/ sends no credential")
+        .start()
+        .await;
+    let mut settings = app.settings().clone();
+    settings.insert("DATA_DIR".into(), "another".into());
+    let checked = binary::run(app.home(), &["check"], &settings).await;
+    assert!(checked.status.success(), "{}\n{}", checked.stdout, checked.stderr);
+    secrets::assert_absent(&checked.stdout, &app.plane);
+    secrets::assert_absent(&checked.stderr, &app.plane);
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_named_with_file_line_and_the_key_meant() {
+    let checked = check_file("[agent]\nname = \"aileron\"\nmax_stepps = 3\n", &good()).await;
+    assert_names(&checked, &["aileron.toml", "3", "max_stepps", "max_steps"]);
+}
+
+#[tokio::test]
+async fn a_value_of_the_wrong_type_is_named_with_file_line_and_what_is_expected() {
+    let checked = check_file("[agent]\n\nmax_steps = \"many\"\n", &good()).await;
+    assert_names(&checked, &["aileron.toml", "3", "max_steps"]);
+    let text = whole(&checked);
+    assert!(text.contains("number") || text.contains("integer") || text.contains("u32"), "{text}");
+}
+
+#[tokio::test]
+async fn broken_toml_is_named_with_file_and_line() {
+    let checked = check_file("[agent]\nmax_steps = 3\nname = \"no end\n", &good()).await;
+    assert_names(&checked, &["aileron.toml", "3"]);
+}
+
+#[tokio::test]
+async fn a_missing_webhook_secret_is_named_with_the_variable_that_sets_it() {
+    let mut settings = good();
+    settings.remove("PLANE_WEBHOOK_SECRET");
+    assert_names(&check_file("", &settings).await, &["PLANE_WEBHOOK_SECRET"]);
+}
+
+#[tokio::test]
+async fn half_an_oauth_app_is_named_with_what_is_missing() {
+    let mut settings = good();
+    settings.remove("PLANE_CLIENT_SECRET");
+    assert_names(&check_file("", &settings).await, &["PLANE_CLIENT_SECRET"]);
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_named() {
+    let mut settings = good();
+    settings.insert("PLANE_API_URL".into(), "plane dot example".into());
+    assert_names(&check_file("", &settings).await, &["PLANE_API_URL"]);
+}
+
+#[tokio::test]
+async fn an_unknown_setting_in_the_environment_is_named() {
+    let mut settings = good();
+    settings.insert("AILERON__AGENT__MAX_STEPPS".into(), "3".into());
+    let checked = check_file("", &settings).await;
+    assert!(!checked.status.success(), "{}", whole(&checked));
+    assert!(whole(&checked).to_lowercase().contains("max_stepps"), "{}", whole(&checked));
+}
+
+#[tokio::test]
+async fn a_secret_in_the_wrong_place_is_not_printed() {
+    let checked =
+        check_file("[plane]\nwebhook_secrets = 7\n[providers.openai]\napi_key = [\"sk-hidden-77\"]\n", &good()).await;
+    assert!(!checked.status.success(), "{}", whole(&checked));
+    assert!(!whole(&checked).contains("sk-hidden-77"), "{}", whole(&checked));
+}
+
+#[tokio::test]
+async fn serve_refuses_a_bad_configuration_with_the_same_words() {
+    let home = TempDir::new().unwrap();
+    let file = binary::write(home.path(), "aileron.toml", "[agent]\nmax_stepps = 3\n");
+    let served = binary::run(home.path(), &["serve", "--config", &file], &good()).await;
+    assert_names(&served, &["aileron.toml", "2", "max_stepps"]);
+}
+
+#[tokio::test]
+async fn a_plane_nobody_answers_at_is_told() {
+    let checked = check_file("", &good()).await;
+    assert!(!checked.status.success());
+    assert!(whole(&checked).contains("127.0.0.1:9"), "{}", whole(&checked));
+}
+
+/// A complete environment whose Plane and provider do not answer.
+fn good() -> Settings {
+    [
+        ("AILERON_LISTEN", "127.0.0.1:0"),
+        ("DATA_DIR", "data"),
+        ("PLANE_API_URL", "http://127.0.0.1:9"),
+        ("PLANE_CLIENT_ID", "client-1"),
+        ("PLANE_CLIENT_SECRET", "client-secret-1"),
+        ("PLANE_REDIRECT_URI", "https://aileron.example.com/oauth/callback"),
+        ("PLANE_WEBHOOK_SECRET", WEBHOOK_SECRET),
+        ("OPENAI_API_KEY", MODEL_KEY),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1"),
+        ("OPENAI_MODEL", "scripted-1"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+async fn check_file(text: &str, settings: &Settings) -> Finished {
+    let home = TempDir::new().unwrap();
+    let file = binary::write(home.path(), "aileron.toml", text);
+    binary::run(home.path(), &["check", "--config", &file], settings).await
+}
+
+fn assert_names(finished: &Finished, words: &[&str]) {
+    let text = whole(finished);
+    assert!(!finished.status.success(), "it passed:\n{text}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not named:\n{text}");
+    }
+    for secret in [MODEL_KEY, WEBHOOK_SECRET, "client-secret-1"] {
+        assert!(!text.contains(secret), "{secret} is shown:\n{text}");
+    }
+}
+
+fn whole(finished: &Finished) -> String {
+    format!("{}{}", finished.stdout, finished.stderr)
+}

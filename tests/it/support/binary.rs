@@ -1,0 +1,112 @@
+//! The real binary as a child process, with nothing of the developer's environment.
+
+use std::{
+    fs::{File, OpenOptions},
+    path::Path,
+    process::{ExitStatus, Stdio},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    task::JoinSet,
+};
+
+use super::within;
+
+/// Environment variables by name.
+pub(crate) type Settings = std::collections::BTreeMap<String, String>;
+
+/// A child that runs until it is told to stop, such as `aileron serve`.
+pub(crate) struct Running {
+    child: Child,
+    lines: Option<Lines<BufReader<ChildStdout>>>,
+    /// Reads standard output to its end, so that the child never blocks on it.
+    drain: JoinSet<()>,
+}
+
+/// A child that came to its end.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Running {
+    /// Starts the binary in `home`; its standard error is appended to `home/stderr.log`.
+    pub(crate) fn start(home: &Path, arguments: &[&str], settings: &Settings) -> Self {
+        let stderr = OpenOptions::new().create(true).append(true).open(home.join("stderr.log")).unwrap();
+        let mut child = command(home, arguments, settings)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::from(stderr))
+            .spawn()
+            .expect("the binary starts");
+        let lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
+        Self { child, lines, drain: JoinSet::new() }
+    }
+
+    /// Awaits a line on standard output that holds `marker`, and returns what follows it. `None` if
+    /// the child ends before.
+    pub(crate) async fn line_after(&mut self, marker: &str) -> Option<String> {
+        let mut lines = self.lines.take().expect("standard output is read once");
+        let search = async {
+            while let Some(line) = lines.next_line().await.ok()? {
+                if let Some((_, rest)) = line.split_once(marker) {
+                    return Some(rest.trim().to_owned());
+                }
+            }
+            None
+        };
+        let found = within(&format!("a line with {marker:?} on standard output"), search).await;
+        self.drain.spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        found
+    }
+
+    /// Sends a signal, named as `kill` names it.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("the child runs").to_string();
+        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
+        assert!(sent.success(), "kill -{name} {pid} failed");
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("the child runs")
+    }
+
+    /// Awaits the end of the child.
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
+        within("the end of the process", self.child.wait()).await.unwrap()
+    }
+
+    /// Ends the child without letting it do anything more.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+}
+
+/// Runs the binary to its end.
+pub(crate) async fn run(home: &Path, arguments: &[&str], settings: &Settings) -> Finished {
+    let what = format!("the end of `aileron {}`", arguments.join(" "));
+    let output = within(&what, command(home, arguments, settings).output()).await.unwrap();
+    Finished {
+        status: output.status,
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Writes a file into `home` and returns its path as text.
+pub(crate) fn write(home: &Path, name: &str, text: &str) -> String {
+    let path = home.join(name);
+    std::io::Write::write_all(&mut File::create(&path).unwrap(), text.as_bytes()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn command(home: &Path, arguments: &[&str], settings: &Settings) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aileron"));
+    command.args(arguments).env_clear().envs(settings).current_dir(home);
+    command.env("PATH", "/usr/bin:/bin").env("RUST_BACKTRACE", "1");
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
