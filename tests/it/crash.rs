@@ -1,0 +1,234 @@
+//! Death at every call: each scenario is played once while its calls across the store, Plane and the
+//! model are counted, and then once for every call with a death before and one after it. After a
+//! restart the person sees what they would have seen anyway.
+//!
+//! "What they see" is every lasting activity and the run's status, word for word. Progress may be
+//! lost with the process, but none is shown that the undisturbed run does not show, and none twice:
+//! the stand-in Plane complains of a step that is posted again, and of anything after the last word.
+
+use aileron::{
+    domain::talk::Message,
+    llm::{LlmError, Request},
+};
+use futures_util::{StreamExt as _, stream};
+use serde_json::json;
+
+use crate::support::{
+    faulty::{Plan, Side},
+    life::{Act, Played, Scenario, Thinks, World, lasting, play, progress},
+};
+
+/// Plays at the same time. More do not go faster on two cores.
+const AT_ONCE: usize = 12;
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "a plain answer",
+        think: |_| Thinks::Says("It is a crash."),
+        acts: &[Act::Mention("what is this?")],
+        ends: 1,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "parallel tools, then an answer",
+        think: |request| match results(request) {
+            0 => Thinks::Calls(
+                "I look it up.",
+                vec![
+                    ("read_work_item", json!({"key": "MOB-1"})),
+                    ("list_project_facts", json!({})),
+                    ("search_work_items", json!({"query": "password"})),
+                ],
+            ),
+            _ => Thinks::Says("All looked up."),
+        },
+        acts: &[Act::Mention("look around")],
+        ends: 1,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "a question and its reply",
+        think: |request| match results(request) {
+            0 => Thinks::Calls("", vec![("ask_user", json!({"question": "Which one?", "options": ["A", "B"]}))]),
+            _ => Thinks::Says("B it is."),
+        },
+        acts: &[Act::Mention("choose"), Act::AtRest(1), Act::Reply("B")],
+        ends: 2,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "a stop in mid-turn",
+        think: |_| Thinks::Never,
+        acts: &[Act::Mention("think hard"), Act::Asked, Act::Stop],
+        ends: 1,
+        end: ("response", "stopped"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "a stop while a question waits",
+        think: |_| Thinks::Calls("", vec![("ask_user", json!({"question": "Which one?"}))]),
+        acts: &[Act::Mention("choose"), Act::AtRest(1), Act::Stop],
+        ends: 2,
+        end: ("response", "stopped"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "a prompt in mid-turn joins it",
+        think: |request| match results(request) {
+            0 => Thinks::CallsWhenTold(vec![("read_work_item", json!({"key": "MOB-1"}))]),
+            _ => Thinks::Says("Both answered."),
+        },
+        acts: &[Act::Mention("the first?"), Act::Asked, Act::Reply("and the second?"), Act::LetSpeak],
+        ends: 1,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "two prompts, one after the other",
+        think: |request| match replies(request) {
+            0 => Thinks::Says("The first answer."),
+            _ => Thinks::Says("The second answer."),
+        },
+        acts: &[Act::Mention("the first?"), Act::AtRest(1), Act::Reply("and the second?")],
+        ends: 2,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "a prompt while the turn before is ending",
+        think: |request| match replies(request) {
+            0 => Thinks::Says("The first answer."),
+            _ => Thinks::Says("The second answer."),
+        },
+        acts: &[Act::Mention("the first?"), Act::Ended(1), Act::Reply("and the second?")],
+        ends: 2,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "a run whose prompt never comes",
+        think: |_| Thinks::Says("Found it myself."),
+        acts: &[Act::MentionWithoutPrompt("hello?")],
+        ends: 1,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "an empty answer, asked again",
+        think: |request| match prompts(request, "Your last reply had no text") {
+            0 => Thinks::Says("  "),
+            _ => Thinks::Says("Sorry, here it is."),
+        },
+        acts: &[Act::Mention("speak")],
+        ends: 1,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "a failure that is told",
+        think: |_| Thinks::Fails(LlmError::Unauthorized { status: 401, message: "no".to_owned() }),
+        acts: &[Act::Mention("hello")],
+        ends: 1,
+        end: ("error", "failed"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "a bound that is hit",
+        think: |request| match results(request) {
+            _ if request.tools.is_empty() => Thinks::Says("The best so far."),
+            step => Thinks::Calls("", vec![("search_work_items", json!({"query": format!("search {step}")}))]),
+        },
+        acts: &[Act::Mention("search for ever")],
+        ends: 1,
+        end: ("response", "completed"),
+        max_steps: 2,
+    },
+];
+
+fn results(request: &Request) -> usize {
+    request.messages.iter().filter(|message| matches!(message, Message::Tool { .. })).count()
+}
+
+fn replies(request: &Request) -> usize {
+    request.messages.iter().filter(|message| matches!(message, Message::Assistant(_))).count()
+}
+
+/// How many messages of the person or the agent's own hold these words.
+fn prompts(request: &Request, words: &str) -> usize {
+    let holds = |message: &&Message| matches!(message, Message::User { text } if text.contains(words));
+    request.messages.iter().filter(holds).count()
+}
+
+/// What is wrong with a picture in itself.
+fn faults_in(scenario: &Scenario, played: &Played) -> Vec<String> {
+    let picture = &played.picture;
+    let mut faults = Vec::new();
+    if picture.terminal_count() != scenario.ends {
+        faults.push(format!("{} turns ended instead of {}", picture.terminal_count(), scenario.ends));
+    }
+    let last = picture.activities.last().map_or("nothing", |last| last.kind.as_str());
+    if (last, picture.status.as_str()) != scenario.end {
+        faults.push(format!("it ended as {last}, {}", picture.status));
+    }
+    faults
+}
+
+/// Plays one point; `None` if the call was never made, else what differs.
+async fn point(world: &World, scenario: &Scenario, undisturbed: &Played, number: usize, side: Side) -> Option<String> {
+    let played = play(world, scenario, Plan::Death { number, side }).await;
+    let mut faults = faults_in(scenario, &played);
+    if lasting(&played.picture) != lasting(&undisturbed.picture) {
+        faults.push("the picture is another".to_owned());
+    }
+    let known = progress(&undisturbed.picture);
+    let strange = progress(&played.picture).into_iter().filter(|shown| !known.contains(shown));
+    faults.extend(strange.map(|shown| format!("unknown progress {shown}")));
+    let violations = world.plane.violations();
+    let ours = violations.into_iter().filter(|violation| violation.contains(&played.picture.id.to_string()));
+    faults.extend(ours);
+    if played.deaths == 0 && faults.is_empty() {
+        return None;
+    }
+    let at = undisturbed.calls.get(number - 1).copied().unwrap_or_default();
+    let told = format!(
+        "{}, death {side:?} call {number} ({at}): {}\n{}\ncalls of the first life: {:?}",
+        scenario.name,
+        faults.join("; "),
+        played.picture.to_text(),
+        played.calls,
+    );
+    Some(if faults.is_empty() { String::new() } else { told })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_death_at_any_call_changes_nothing_that_people_see() {
+    let mut points = Vec::new();
+    let mut worlds = Vec::new();
+    for scenario in SCENARIOS {
+        let world = World::start().await;
+        let undisturbed = play(&world, scenario, Plan::Nothing).await;
+        let faults = faults_in(scenario, &undisturbed);
+        assert!(faults.is_empty(), "{}: {faults:?}\n{}", scenario.name, undisturbed.picture.to_text());
+        worlds.push((scenario, world, undisturbed));
+    }
+    for (scenario, world, undisturbed) in &worlds {
+        for number in 1..=undisturbed.calls.len() {
+            points.push((scenario, world, undisturbed, number, Side::Before));
+            points.push((scenario, world, undisturbed, number, Side::After));
+        }
+    }
+    let found: Vec<_> = stream::iter(points)
+        .map(|(scenario, world, undisturbed, number, side)| point(world, scenario, undisturbed, number, side))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let struck = found.iter().flatten().count();
+    let differences: Vec<_> = found.into_iter().flatten().filter(|told| !told.is_empty()).collect();
+    println!("crash sweep: {} scenarios, {struck} points, {} differences", worlds.len(), differences.len());
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+    let violations: Vec<_> = worlds.iter().flat_map(|(_, world, _)| world.plane.violations()).collect();
+    assert_eq!(violations, Vec::<String>::new());
+}
