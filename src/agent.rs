@@ -6,6 +6,7 @@
 //! activity is posted by [`turn`] alone.
 
 pub mod context;
+mod effects;
 pub mod intake;
 pub mod journal;
 pub mod narrator;
@@ -63,4 +64,6 @@ pub struct Limits {
     pub max_steps: u32,
     /// Wall time since the turn was taken up.
     pub max_turn: Duration,
+    /// How long after an attempt to change something it may still take effect although no answer came.
+    pub settle: Duration,
 }

@@ -62,6 +62,8 @@ pub struct PlaneConfig {
     pub budget_window: Duration,
     /// How long states, labels and members of a project are remembered.
     pub facts_ttl: Duration,
+    /// How long after a request to change something it may still take effect although no answer came.
+    pub settle: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -109,8 +111,20 @@ pub struct AgentConfig {
     pub prompt_grace: Duration,
     /// At shutdown, how long running turns may go on before they are handed back.
     pub drain: Duration,
+    /// Whether the agent may change anything but its own replies.
+    pub writes: WritePolicy,
     /// How often known runs are looked at for prompts and stops whose events never came; zero is never.
     pub sweep: Duration,
+}
+
+/// What becomes of a tool call that would change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WritePolicy {
+    /// The tools are not offered.
+    Deny,
+    /// It is carried out.
+    Allow,
 }
 
 /// One model at one provider.

@@ -9,3 +9,4 @@ pub mod ids;
 pub mod installation;
 pub mod talk;
 pub mod work_item;
+pub mod write;

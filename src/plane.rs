@@ -8,6 +8,7 @@ pub mod client;
 pub mod credentials;
 pub mod facts;
 pub mod html;
+pub mod markdown;
 pub mod oauth;
 pub mod signature;
 pub mod webhook;
@@ -21,8 +22,9 @@ use crate::domain::{
     activity::{Draft, Posted, RunActivity},
     disposition::Disposition,
     event::RunInfo,
-    ids::{CommentId, ProjectId, RunId, WorkItemId, WorkspaceId},
+    ids::{CommentId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
     work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
+    write::{ItemFields, Target},
 };
 
 /// The calls we make to Plane. Every call stays inside the given workspace and is authenticated
@@ -109,6 +111,52 @@ pub trait PlaneApi: Send + Sync {
 
     /// The project's members. Plane also lists removed ones and tells no role.
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Person>, PlaneError>;
+
+    /// Adds a comment under `key`. A comment that has the key already counts as this one, but Plane
+    /// does not keep two requests at the same time apart: never send one key twice at once, and after
+    /// an unknown outcome look first.
+    async fn add_comment(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        html: &str,
+        key: StepKey,
+    ) -> Result<CommentId, PlaneError>;
+
+    /// The comment added under `key`. Plane has no look-up for it, so the comments are read.
+    async fn comment_of_step(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        key: StepKey,
+    ) -> Result<Option<CommentId>, PlaneError>;
+
+    /// Creates a work item under `key`, with the same care as [`PlaneApi::add_comment`]. The record is
+    /// not expanded: it holds ids, no names.
+    async fn create_work_item(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        fields: &ItemFields,
+        key: StepKey,
+    ) -> Result<WorkItem, PlaneError>;
+
+    /// The work item created under `key`.
+    async fn work_item_of_step(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        key: StepKey,
+    ) -> Result<Option<WorkItem>, PlaneError>;
+
+    /// Sets fields of a work item. Plane drops some values without a word, so compare what it answers;
+    /// the record is not expanded.
+    async fn update_work_item(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        fields: &ItemFields,
+    ) -> Result<WorkItem, PlaneError>;
 }
 
 /// The orders a list of work items can have. Plane answers 500 to an unknown one, so there is no
@@ -154,6 +202,9 @@ pub enum PlaneError {
     Refused { what: &'static str, status: u16, message: String },
     #[error("Plane limits our requests")]
     RateLimited { retry_after: Option<Duration> },
+    /// A record with the same external id, or the same name, is there already.
+    #[error("Plane has {what} already: {message}")]
+    Taken { what: &'static str, id: uuid::Uuid, message: String },
     /// 5xx, or a proxy's page.
     #[error("Plane failed at {what} with status {status}: {message}")]
     Server { what: &'static str, status: u16, message: String, retry_after: Option<Duration> },
@@ -177,7 +228,9 @@ impl PlaneError {
                 Disposition::Retry { after: *retry_after }
             }
             Self::Transport { .. } | Self::Malformed { .. } | Self::Book(_) => Disposition::Retry { after: None },
-            Self::Forbidden { .. } | Self::NotFound { .. } | Self::Refused { .. } => Disposition::TellModel,
+            Self::Forbidden { .. } | Self::NotFound { .. } | Self::Refused { .. } | Self::Taken { .. } => {
+                Disposition::TellModel
+            }
             Self::NotInstalled(_) | Self::Unauthorized { .. } => Disposition::GiveUp,
         }
     }
@@ -192,6 +245,7 @@ impl PlaneError {
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Refused { .. }
+            | Self::Taken { .. }
             | Self::RateLimited { .. }
             | Self::Book(_) => false,
         }

@@ -8,6 +8,7 @@
 mod activity_body;
 mod api;
 mod demo;
+mod item_writes;
 mod json;
 mod listing;
 mod markup;
@@ -21,6 +22,7 @@ mod seed;
 mod seed_text;
 mod serve;
 mod talk;
+mod tracker;
 mod webhook;
 mod world;
 mod writes;
@@ -260,6 +262,18 @@ impl Sandbox {
         let found = world.workspaces.get(workspace).and_then(|workspace| workspace.item_by_key(work_item));
         let (_, item) = known(found.ok_or_else(|| Unknown::WorkItem(work_item.to_owned())));
         item.comments.iter().map(|comment| item.picture_of(comment, world.name_of(comment.actor))).collect()
+    }
+
+    /// Adds an empty work item to the first project of a workspace and gives its key.
+    #[must_use]
+    pub fn add_work_item(&self, workspace: usize, name: &str) -> String {
+        known(tracker::add_item(&mut self.shared.lock(), workspace, name).ok_or(Unknown::Workspace(workspace)))
+    }
+
+    /// What a run wrote into the tracker, and how its work item stands, as text without ids and times.
+    #[must_use]
+    pub fn written_by(&self, run: RunId) -> String {
+        known(tracker::written_by(&self.shared.lock(), run).ok_or(Unknown::Run(run)))
     }
 
     /// Posts these bytes to the webhook target with these headers and nothing else; 0 where there

@@ -4,26 +4,31 @@
 //! from it. What the model may choose is a tool's `Args`; what it may not (workspace, credentials,
 //! step key) is in [`ToolCx`].
 
+pub mod add_comment;
 pub mod ask_user;
+pub mod create_work_item;
 pub mod describe;
+mod item_change;
 pub mod list_project_facts;
 pub mod list_work_items;
 pub mod read_comments;
 pub mod read_work_item;
+mod resolve;
 mod schema;
 pub mod search_work_items;
 mod target;
 pub mod toolbox;
+pub mod update_work_item;
+mod write;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::toolbox::Toolbox;
-
+pub use self::{item_change::same_text, toolbox::Toolbox, write::WriteTool};
 use crate::{
-    domain::{event::RunInfo, ids::WorkspaceId},
+    domain::{event::RunInfo, ids::WorkspaceId, write::PlannedWrite},
     plane::{PlaneApi, PlaneError, facts::Facts},
 };
 
@@ -32,6 +37,8 @@ use crate::{
 pub enum Effect {
     /// Reads only; may run beside others and be repeated.
     Read,
+    /// Changes something. The tool only plans it; it is journalled and then carried out, one at a time.
+    Write,
     /// Ends the turn with a question; carried out by the session, not by [`Tool::call_text`].
     Ask,
 }
@@ -53,6 +60,14 @@ pub struct ToolOutput {
     pub summary: String,
 }
 
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Called {
+    Output(ToolOutput),
+    /// The call would change this. Nothing has happened yet.
+    Wants(Box<PlannedWrite>),
+}
+
 /// Why a tool did not do it. The text is for the model.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
@@ -63,6 +78,9 @@ pub enum ToolError {
     /// The call names something that does not exist; the text lists what does.
     #[error("{0}")]
     NoSuchThing(String),
+    /// The call is understood and not permitted.
+    #[error("{0}")]
+    NotAllowed(String),
     #[error(transparent)]
     Plane(#[from] PlaneError),
 }
@@ -87,7 +105,7 @@ pub trait Tool: Send + Sync {
     /// JSON Schema of the arguments: an object without references.
     fn parameters(&self) -> Value;
     /// Parses `arguments`, JSON text as the model wrote it, and carries the call out.
-    async fn call_text(&self, arguments: &str, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError>;
+    async fn call_text(&self, arguments: &str, cx: &ToolCx<'_>) -> Result<Called, ToolError>;
 }
 
 #[async_trait]
@@ -104,9 +122,9 @@ impl<T: TypedTool> Tool for T {
         schema::parameters::<T::Args>()
     }
 
-    async fn call_text(&self, arguments: &str, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
+    async fn call_text(&self, arguments: &str, cx: &ToolCx<'_>) -> Result<Called, ToolError> {
         let args = parse_arguments(T::NAME, arguments)?;
-        self.call(args, cx).await
+        self.call(args, cx).await.map(Called::Output)
     }
 }
 
@@ -133,5 +151,8 @@ pub fn all() -> Vec<Box<dyn Tool>> {
         Box::new(read_comments::ReadComments),
         Box::new(list_project_facts::ListProjectFacts),
         Box::new(ask_user::AskUser),
+        Box::new(write::Writes(add_comment::AddComment)),
+        Box::new(write::Writes(update_work_item::UpdateWorkItem)),
+        Box::new(write::Writes(create_work_item::CreateWorkItem)),
     ]
 }

@@ -10,6 +10,7 @@ use crate::domain::{
     activity::Draft,
     ids::ActivityId,
     talk::{AssistantMessage, Finish, Usage},
+    write::{PlannedWrite, Receipt},
 };
 
 /// One step of a run.
@@ -24,8 +25,16 @@ pub enum Entry {
     Steered { prompts: Vec<Said> },
     /// The model replied.
     Answered { message: AssistantMessage, finish: Finish, usage: Option<Usage> },
-    /// A tool call has its result.
-    ToolDone { call_id: String, text: String, failed: bool },
+    /// A tool call is about to change this. From here until the call is done the change may have happened.
+    WriteIntended { at: Timestamp, call_id: String, write: PlannedWrite },
+    /// A tool call has its result; a receipt tells what it changed.
+    ToolDone {
+        call_id: String,
+        text: String,
+        failed: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<Receipt>,
+    },
     /// A bound was hit outside the session's own counting.
     BoundHit { bound: Bound },
     /// The turn cannot go on.

@@ -21,7 +21,7 @@ const TEMPLATES: &[(&str, &str, &[&str])] = &[
     ("question.md", include_str!("../../prompts/question.md"), &["question", "options"]),
     ("still_working.md", include_str!("../../prompts/still_working.md"), &["doing", "seconds"]),
     ("stopped.md", include_str!("../../prompts/stopped.md"), &[]),
-    ("system.md", include_str!("../../prompts/system.md"), &["agent_name", "today", "workspace"]),
+    ("system.md", include_str!("../../prompts/system.md"), &["agent_name", "can_write", "today", "workspace"]),
     (
         "work_item.md",
         include_str!("../../prompts/work_item.md"),

@@ -21,7 +21,7 @@ use super::{
     Limits,
     journal::{Bound, Entry, Failure, FailureCode, Outcome, Said},
     question::Question,
-    step::{AskMode, Ending, PlannedCall, Step},
+    step::{AskMode, Ending, Intended, PlannedCall, Step},
 };
 use crate::domain::{
     activity::Draft,
@@ -31,6 +31,9 @@ use crate::domain::{
 
 /// How often the same call with the same arguments is carried out in one turn.
 const SAME_CALL_LIMIT: u32 = 2;
+/// What the model reads in place of a result when a turn ends before its time.
+const NOT_CARRIED_OUT: &str = "Not carried out: the turn ended before.";
+const OUTCOME_UNKNOWN: &str = "The turn ended while this was being carried out. It may or may not have happened: look before you say anything of it.";
 
 /// One run's conversation and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +68,8 @@ enum Phase {
         base_step: u32,
         calls: Vec<ToolCall>,
         open: Vec<String>,
+        /// By call, what is being changed and may have happened already.
+        intended: HashMap<String, Intended>,
         question: Option<Question>,
     },
     Closing(Ending),
@@ -112,13 +117,21 @@ impl Session {
             Phase::Resting { .. } => Step::Rest,
             Phase::Reading => Step::ReadContext,
             Phase::Asking(mode) => Step::AskModel { mode: *mode },
-            Phase::Working { base_step, calls, open, .. } => Step::CallTools(self.plan(*base_step, calls, open)),
+            Phase::Working { base_step, calls, open, intended, .. } => {
+                Step::CallTools(self.plan(*base_step, calls, open, intended))
+            }
             Phase::Closing(ending) => Step::Compose { ending: ending.clone(), key: self.key(0) },
             Phase::Posting { draft, .. } => Step::Post(draft.clone()),
         }
     }
 
-    fn plan(&self, base_step: u32, calls: &[ToolCall], open: &[String]) -> Vec<PlannedCall> {
+    fn plan(
+        &self,
+        base_step: u32,
+        calls: &[ToolCall],
+        open: &[String],
+        intended: &HashMap<String, Intended>,
+    ) -> Vec<PlannedCall> {
         let key = |part| StepKey { run: self.run, turn: self.turn, step: base_step, part };
         (1u32..)
             .zip(calls)
@@ -127,6 +140,7 @@ impl Session {
                 call: call.clone(),
                 started_key: key(number * 2 - 1),
                 finished_key: key(number * 2),
+                intended: intended.get(&call.id).cloned(),
                 repeated: self.calls_made.get(&(call.name.clone(), call.arguments.clone())) > Some(&SAME_CALL_LIMIT),
             })
             .collect()
@@ -140,6 +154,7 @@ impl Session {
             Entry::ContextRead { markdown } => self.read_context(markdown),
             Entry::Steered { prompts } => self.steer(prompts),
             Entry::Answered { message, finish, .. } => self.answered(message, &finish),
+            Entry::WriteIntended { at, call_id, write } => self.write_intended(call_id, Intended { at, write }),
             Entry::ToolDone { call_id, text, .. } => self.tool_done(call_id, text),
             Entry::BoundHit { bound } => {
                 let best = self.best_text.clone();
@@ -252,8 +267,17 @@ impl Session {
         let calls = message.calls.clone();
         self.transcript.model_says(message);
         self.step += 1;
-        self.phase = Phase::Working { base_step: self.step, calls, open, question };
+        self.phase = Phase::Working { base_step: self.step, calls, open, intended: HashMap::new(), question };
         self.leave_work_if_done();
+    }
+
+    /// No step of its own: what is said of the call keeps its key however often it is taken up.
+    fn write_intended(&mut self, call_id: String, planned: Intended) {
+        if let Phase::Working { open, intended, .. } = &mut self.phase
+            && open.contains(&call_id)
+        {
+            intended.insert(call_id, planned);
+        }
     }
 
     fn tool_done(&mut self, call_id: String, text: String) {
@@ -300,21 +324,24 @@ impl Session {
         if self.is_resting() || self.is_posting() {
             return;
         }
-        self.settle_open_calls("Not carried out: the turn ended before.");
+        self.settle_open_calls();
         self.go(Phase::Closing(ending));
     }
 
-    fn settle_open_calls(&mut self, text: &str) {
+    fn settle_open_calls(&mut self) {
         let mut open = Vec::new();
         match &mut self.phase {
-            Phase::Working { open: calls, question, .. } => {
-                open.append(calls);
-                open.extend(question.take().map(|question| question.call_id));
+            Phase::Working { open: calls, question, intended, .. } => {
+                open.extend(calls.drain(..).map(|call_id| {
+                    let text = if intended.contains_key(&call_id) { OUTCOME_UNKNOWN } else { NOT_CARRIED_OUT };
+                    (call_id, text)
+                }));
+                open.extend(question.take().map(|question| (question.call_id, NOT_CARRIED_OUT)));
             }
-            Phase::Closing(Ending::Question(question)) => open.push(question.call_id.clone()),
+            Phase::Closing(Ending::Question(question)) => open.push((question.call_id.clone(), NOT_CARRIED_OUT)),
             Phase::Resting { .. } | Phase::Reading | Phase::Asking(_) | Phase::Closing(_) | Phase::Posting { .. } => {}
         }
-        open.into_iter().for_each(|call_id| self.transcript.result(call_id, text));
+        open.into_iter().for_each(|(call_id, text)| self.transcript.result(call_id, text));
     }
 
     fn abandon_question(&mut self, text: &str) {

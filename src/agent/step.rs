@@ -1,10 +1,12 @@
 //! What the session asks the driver to do.
 
+use jiff::Timestamp;
+
 use super::{
     journal::{Bound, Failure},
     question::Question,
 };
-use crate::domain::{activity::Draft, ids::StepKey, talk::ToolCall};
+use crate::domain::{activity::Draft, ids::StepKey, talk::ToolCall, write::PlannedWrite};
 
 /// How the model is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +54,22 @@ pub enum Step {
     Post(Draft),
 }
 
-/// A tool call to be carried out, with the keys of its two activities.
+/// A journalled intention.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intended {
+    pub at: Timestamp,
+    pub write: PlannedWrite,
+}
+
+/// A tool call to be carried out, with the keys of its two activities. The second also names what the
+/// call changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedCall {
     pub call: ToolCall,
     pub started_key: StepKey,
     pub finished_key: StepKey,
+    /// What the call was about to change when it was last worked on, and since when. It may have happened.
+    pub intended: Option<Intended>,
     /// The same call was made often enough: tell the model instead of doing it again.
     pub repeated: bool,
 }

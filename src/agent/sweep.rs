@@ -117,7 +117,12 @@ async fn look_at_all(agent: &Agent, runs: Vec<RunRecord>) -> Result<usize, Store
         let (run, workspace) = (record.info.id, record.info.workspace);
         let events = match missed(agent, record).await {
             Ok(events) => events,
-            Err(error @ (PlaneError::Forbidden { .. } | PlaneError::NotFound { .. } | PlaneError::Refused { .. })) => {
+            Err(
+                error @ (PlaneError::Forbidden { .. }
+                | PlaneError::NotFound { .. }
+                | PlaneError::Refused { .. }
+                | PlaneError::Taken { .. }),
+            ) => {
                 tracing::debug!(%run, %error, "a known run is not to be read any more");
                 continue;
             }

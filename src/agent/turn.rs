@@ -9,6 +9,7 @@ mod ask;
 mod close;
 mod open;
 mod work;
+mod write;
 
 use std::{collections::HashMap, future::Future, time::Duration};
 
@@ -247,6 +248,15 @@ impl Drive<'_> {
             () = self.control.hand_back.cancelled() => Cut::HandBack,
             () = tokio::time::sleep_until(self.deadline) => Cut::Deadline,
             done = work => Cut::Done(done),
+        }
+    }
+
+    /// Runs a piece of work that nothing but shutdown may cut off.
+    async fn unless_handed_back<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.control.hand_back.cancelled() => None,
         }
     }
 

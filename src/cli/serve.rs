@@ -14,7 +14,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{configured, logs, say};
 use crate::{
     agent::{Agent, Limits, prompts::Prompts},
-    config::{Config, ModelConfig, ProviderConfig, StoreConfig, files::FileProblem, load::Sources},
+    config::{
+        Config, ModelConfig, ProviderConfig, StoreConfig, WritePolicy,
+        files::{EditableFiles, FileProblem},
+        load::Sources,
+    },
     llm::{
         Model,
         openai::OpenAiModel,
@@ -80,7 +84,7 @@ pub(super) struct App {
 impl App {
     pub(super) async fn build(config: Config) -> anyhow::Result<Self> {
         let (prompts, prompt_files) = Prompts::load(&config.agent.prompts_dir).map_err(file_problems)?;
-        let (toolbox, tool_files) = Toolbox::load(&config.agent.tools_dir).map_err(file_problems)?;
+        let (toolbox, tool_files) = toolbox(&config)?;
         for file in prompt_files.from_disk().chain(tool_files.from_disk()) {
             tracing::debug!(file, "a file on disk replaces the built-in text");
         }
@@ -89,28 +93,7 @@ impl App {
         // Only the first application of a process counts; a second one has no business here.
         let _ = metrics::set_global_recorder(recorder);
         let http = plane::client::http_client()?;
-        let opened = SledStore::open(&config.store.data_dir).context("the store cannot be opened")?;
-        if let Some(aside) = &opened.set_aside {
-            tracing::error!(
-                path = %aside.display(),
-                installations_restored = opened.installations_restored,
-                "the store was damaged and is set aside; starting with an empty one. The conversations in it are \
-                 forgotten; what Plane sends from now on is answered"
-            );
-        }
-
-        if opened.commits_lost > 0 {
-            tracing::error!(
-                commits = opened.commits_lost,
-                "the store lost its newest commits to damage and goes on without them"
-            );
-        }
-        if let Some(compacted) = &opened.compacted {
-            tracing::info!(before = compacted.before, after = compacted.after, "the store gave space back, in bytes");
-        }
-        metrics::gauge!("aileron_store_set_aside").set(if opened.set_aside.is_some() { 1.0 } else { 0.0 });
-        let notice = notice(&opened);
-        let store: Arc<dyn Store> = Arc::new(opened.store);
+        let (store, notice) = open_store(&config.store)?;
         let oauth = OAuthClient::new(http.clone(), &config.plane);
         let credentials = Arc::new(Credentials::new(store.clone(), oauth, config.plane.fixed.as_ref()));
         credentials.load().await.context("the installations cannot be read")?;
@@ -124,7 +107,11 @@ impl App {
             model: model(&config.model)?,
             toolbox,
             prompts: Arc::new(prompts),
-            limits: Limits { max_steps: config.agent.max_steps, max_turn: config.agent.max_turn },
+            limits: Limits {
+                max_steps: config.agent.max_steps,
+                max_turn: config.agent.max_turn,
+                settle: config.plane.settle,
+            },
             tasks,
         });
         let router = router(&config, store.clone(), credentials, metrics, notice);
@@ -181,6 +168,41 @@ impl App {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Opens the store and tells what was found amiss: in the log, and in a notice for whoever asks.
+fn open_store(config: &StoreConfig) -> anyhow::Result<(Arc<dyn Store>, Option<String>)> {
+    let opened = SledStore::open(&config.data_dir).context("the store cannot be opened")?;
+    if let Some(aside) = &opened.set_aside {
+        tracing::error!(
+            path = %aside.display(),
+            installations_restored = opened.installations_restored,
+            "the store was damaged and is set aside; starting with an empty one. The conversations in it are \
+             forgotten; what Plane sends from now on is answered"
+        );
+    }
+    if opened.commits_lost > 0 {
+        tracing::error!(
+            commits = opened.commits_lost,
+            "the store lost its newest commits to damage and goes on without them"
+        );
+    }
+    if let Some(compacted) = &opened.compacted {
+        tracing::info!(before = compacted.before, after = compacted.after, "the store gave space back, in bytes");
+    }
+    metrics::gauge!("aileron_store_set_aside").set(if opened.set_aside.is_some() { 1.0 } else { 0.0 });
+    let notice = notice(&opened);
+    Ok((Arc::new(opened.store), notice))
+}
+
+/// The tools that the configuration permits.
+fn toolbox(config: &Config) -> anyhow::Result<(Toolbox, EditableFiles)> {
+    let (toolbox, files) = Toolbox::load(&config.agent.tools_dir).map_err(file_problems)?;
+    let permitted = match config.agent.writes {
+        WritePolicy::Allow => toolbox,
+        WritePolicy::Deny => toolbox.without_writes(),
+    };
+    Ok((permitted, files))
 }
 
 fn retention(config: &StoreConfig) -> Retention {

@@ -8,7 +8,7 @@ use serde::{
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{FixedTokenKind, LogFormat, MaxTokensField, SystemRole};
+use super::{FixedTokenKind, LogFormat, MaxTokensField, SystemRole, WritePolicy};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -49,6 +49,7 @@ pub(super) struct RawPlane {
     pub requests_per_minute: Option<u32>,
     pub budget_window_secs: Option<u32>,
     pub facts_ttl_secs: Option<u32>,
+    pub settle_ms: Option<u32>,
     pub oauth: RawOAuth,
     pub fixed: RawFixed,
 }
@@ -85,6 +86,7 @@ pub(super) struct RawAgent {
     pub prompt_grace_ms: Option<u32>,
     pub drain_ms: Option<u32>,
     pub sweep_secs: Option<u32>,
+    pub writes: Option<WritePolicy>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     AgentConfig, Config, FixedTokenConfig, FixedTokenKind, LogConfig, LogFormat, MaxTokensField, ModelConfig,
-    OAuthConfig, OpenAiConfig, PlaneConfig, ProviderConfig, ServerConfig, StoreConfig, SystemRole,
+    OAuthConfig, OpenAiConfig, PlaneConfig, ProviderConfig, ServerConfig, StoreConfig, SystemRole, WritePolicy,
     origin::{Origins, Place, Problem},
     raw::{
         ProviderKind, RawAgent, RawConfig, RawFixed, RawModel, RawOAuth, RawPlane, RawProvider, RawSecret, RawStore,
@@ -65,6 +65,7 @@ fn agent(raw: RawAgent, base: &Path) -> AgentConfig {
         max_turn: secs(raw.max_turn_secs, 900),
         prompt_grace: millis(raw.prompt_grace_ms, 5000),
         drain: millis(raw.drain_ms, 10_000),
+        writes: raw.writes.unwrap_or(WritePolicy::Deny),
         sweep: secs(raw.sweep_secs, 300),
     }
 }
@@ -184,6 +185,7 @@ impl Resolver<'_> {
             requests_per_minute,
             budget_window: Duration::from_secs(u64::from(raw.budget_window_secs.unwrap_or(60).max(1))),
             facts_ttl: Duration::from_secs(u64::from(raw.facts_ttl_secs.unwrap_or(300))),
+            settle: Duration::from_millis(u64::from(raw.settle_ms.unwrap_or(2000))),
         })
     }
 

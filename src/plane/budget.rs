@@ -38,7 +38,6 @@ pub(in crate::plane) enum Lane {
     /// makes these repeats them.
     Ack,
     /// Everything else that changes something.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the agent does not change work items yet"))]
     Write,
     Read,
     /// Thoughts, actions and heartbeats: they go now or never.

@@ -13,15 +13,16 @@ use super::{
     ItemOrder, PlaneApi, PlaneError, RunStatus,
     budget::Lane,
     credentials::Credentials,
-    wire::{activity, list, record},
+    wire::{activity, list, record, write},
 };
 use crate::{
     config::PlaneConfig,
     domain::{
         activity::{Draft, Posted, RunActivity},
         event::RunInfo,
-        ids::{CommentId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        ids::{CommentId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
+        write::{ItemFields, Target},
     },
 };
 
@@ -206,6 +207,84 @@ impl PlaneApi for PlaneClient {
         let path = ["projects", &project.to_string(), "project-members"];
         let call = Call { workspace, what: "the members", path: &path, query: &[], lane: Lane::Read };
         self.caller.whole_list(&call, record::member, |person| person.id).await
+    }
+
+    async fn add_comment(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        html: &str,
+        key: StepKey,
+    ) -> Result<CommentId, PlaneError> {
+        let what = "the new comment";
+        let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
+        let call = Call { workspace, what, path: &path, query: &[], lane: Lane::Write };
+        match self.caller.post(&call, &write::comment(html, key)).await {
+            Ok(body) => Ok(readable(what, record::comment(&body))?.id),
+            // The check is by external id alone, and that is ours.
+            Err(PlaneError::Taken { id, .. }) => Ok(CommentId(id)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn comment_of_step(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        key: StepKey,
+    ) -> Result<Option<CommentId>, PlaneError> {
+        let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
+        let call = Call { workspace, what: "the comments", path: &path, query: &[], lane: Lane::Write };
+        let comments = self.caller.whole_list(&call, write::comment_step, |(id, _)| *id).await?;
+        let key = key.to_string();
+        Ok(comments.into_iter().find(|(_, step)| step.as_ref() == Some(&key)).map(|(id, _)| id))
+    }
+
+    async fn create_work_item(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        fields: &ItemFields,
+        key: StepKey,
+    ) -> Result<WorkItem, PlaneError> {
+        let what = "the new work item";
+        let path = ["projects", &project.to_string(), "work-items"];
+        let call = Call { workspace, what, path: &path, query: &[], lane: Lane::Write };
+        match self.caller.post(&call, &write::new_work_item(fields, key)).await {
+            Ok(body) => readable(what, record::work_item(&body, Some(project))),
+            Err(PlaneError::Taken { id, .. }) => self.work_item(workspace, project, WorkItemId(id)).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn work_item_of_step(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        key: StepKey,
+    ) -> Result<Option<WorkItem>, PlaneError> {
+        let what = "the work item";
+        let path = ["projects", &project.to_string(), "work-items"];
+        let query = [("external_source", write::SOURCE.to_owned()), ("external_id", key.to_string())];
+        match self.caller.get(&Call { workspace, what, path: &path, query: &query, lane: Lane::Write }).await {
+            // One bare record, although the path is that of a list.
+            Ok(body) => readable(what, record::work_item(&body, Some(project))).map(Some),
+            Err(PlaneError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn update_work_item(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        fields: &ItemFields,
+    ) -> Result<WorkItem, PlaneError> {
+        let what = "the change of the work item";
+        let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string()];
+        let call = Call { workspace, what, path: &path, query: &[], lane: Lane::Write };
+        let body = self.caller.patch(&call, &write::item_change(fields)).await?;
+        readable(what, record::work_item(&body, Some(item.project)))
     }
 }
 

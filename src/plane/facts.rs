@@ -1,4 +1,4 @@
-//! What changes seldom about a project, remembered for a while: its states, labels, members.
+//! What changes seldom about a project, remembered for a while: its name, states, labels, members.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{PlaneApi, PlaneError};
 use crate::domain::{
     ids::{ProjectId, WorkspaceId},
-    work_item::{Label, Person, State},
+    work_item::{Label, Person, Project, State},
 };
 
 /// Projects remembered at the same time.
@@ -22,6 +22,7 @@ const MOST_PROJECTS: usize = 500;
 pub struct Facts {
     api: Arc<dyn PlaneApi>,
     ttl: Duration,
+    projects: Remembered<Project>,
     states: Remembered<Vec<State>>,
     labels: Remembered<Vec<Label>>,
     members: Remembered<Vec<Person>>,
@@ -30,7 +31,20 @@ pub struct Facts {
 impl Facts {
     #[must_use]
     pub fn new(api: Arc<dyn PlaneApi>, ttl: Duration) -> Self {
-        Self { api, ttl, states: Remembered::default(), labels: Remembered::default(), members: Remembered::default() }
+        Self {
+            api,
+            ttl,
+            projects: Remembered::default(),
+            states: Remembered::default(),
+            labels: Remembered::default(),
+            members: Remembered::default(),
+        }
+    }
+
+    /// # Errors
+    /// What [`PlaneApi::project`] answers.
+    pub async fn project(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Project>, PlaneError> {
+        self.projects.get((workspace, project), self.ttl, || self.api.project(workspace, project)).await
     }
 
     /// # Errors

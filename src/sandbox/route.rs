@@ -100,8 +100,9 @@ impl Route {
                 InProject::States | InProject::OfItem(_, OfItem::Links) => takes(&["GET"], LIST, true),
                 InProject::Labels | InProject::OfItem(_, OfItem::Comments) => takes(&["GET", "POST"], LIST, true),
                 InProject::State(_) | InProject::Label(_) => takes(&["GET"], OBJECT, false),
-                InProject::Items => takes(&["GET"], ITEMS, true),
-                InProject::OfItem(_, OfItem::Itself | OfItem::Comment(_)) => takes(&["GET"], OBJECT, false),
+                InProject::Items => takes(&["GET", "POST"], ITEMS, true),
+                InProject::OfItem(_, OfItem::Itself) => takes(&["GET", "PATCH"], OBJECT, false),
+                InProject::OfItem(_, OfItem::Comment(_)) => takes(&["GET"], OBJECT, false),
                 InProject::OfItem(_, OfItem::Changes) => takes(&["GET"], ORDERED, true),
             },
         }

@@ -151,6 +151,7 @@ pub(super) struct Change {
     pub(super) at: Timestamp,
 }
 
+#[derive(Clone)]
 pub(super) struct Link {
     pub(super) id: Uuid,
     pub(super) title: String,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     activity_body,
     api::{Answer, missing, stray},
-    json,
+    item_writes, json,
     listing::Refusal,
     markup,
     route::{InProject, InWorkspace, OfItem, Route},
@@ -30,11 +30,14 @@ pub(super) fn handle(world: &mut World, call: &Call, route: &Route, home: Worksp
                 InProject::OfItem(item, OfItem::Comments) => {
                     post_comment(world, call, home, project, WorkItemId(*item), &body)
                 }
+                InProject::Items => item_writes::create(world, call, home, project, &body),
+                InProject::OfItem(item, OfItem::Itself) => {
+                    item_writes::update(world, call, home, (project, WorkItemId(*item)), &body)
+                }
                 InProject::Members
                 | InProject::States
                 | InProject::State(_)
                 | InProject::Label(_)
-                | InProject::Items
                 | InProject::OfItem(..) => Err(missing()),
             }
         }

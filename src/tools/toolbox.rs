@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Effect, Tool, ToolCx, ToolError, ToolOutput};
+use super::{Called, Effect, Tool, ToolCx, ToolError};
 use crate::{
     config::files::{EditableFiles, FileProblem},
     domain::talk::ToolOffer,
@@ -13,12 +13,15 @@ const RESULT_LIMIT_CHARS: usize = 16_000;
 
 /// The compiled-in descriptions; `<name>.md` in the tools folder replaces one.
 pub const DESCRIPTIONS: &[(&str, &str)] = &[
+    ("add_comment.md", include_str!("../../tools/add_comment.md")),
     ("ask_user.md", include_str!("../../tools/ask_user.md")),
+    ("create_work_item.md", include_str!("../../tools/create_work_item.md")),
     ("list_project_facts.md", include_str!("../../tools/list_project_facts.md")),
     ("list_work_items.md", include_str!("../../tools/list_work_items.md")),
     ("read_comments.md", include_str!("../../tools/read_comments.md")),
     ("read_work_item.md", include_str!("../../tools/read_work_item.md")),
     ("search_work_items.md", include_str!("../../tools/search_work_items.md")),
+    ("update_work_item.md", include_str!("../../tools/update_work_item.md")),
 ];
 
 /// The tools that are switched on.
@@ -55,6 +58,20 @@ impl Toolbox {
         if problems.is_empty() { Ok((toolbox, files)) } else { Err(problems) }
     }
 
+    /// The same without the tools that change something.
+    #[must_use]
+    pub fn without_writes(mut self) -> Self {
+        self.tools.retain(|_, tool| tool.effect() != Effect::Write);
+        self.offers.retain(|offer| self.tools.contains_key(offer.name.as_str()));
+        self
+    }
+
+    /// Whether any of the tools changes something.
+    #[must_use]
+    pub fn can_write(&self) -> bool {
+        self.tools.values().any(|tool| tool.effect() == Effect::Write)
+    }
+
     /// What the model is told.
     #[must_use]
     pub fn offers(&self) -> &[ToolOffer] {
@@ -67,18 +84,22 @@ impl Toolbox {
         self.tools.get(name).map(|tool| tool.effect())
     }
 
-    /// Carries out a call as the model wrote it.
+    /// Carries out a call as the model wrote it, or says what it would change.
     ///
     /// # Errors
     /// Whatever the model has to be told instead of a result.
-    pub async fn call(&self, name: &str, arguments: &str, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
+    pub async fn call(&self, name: &str, arguments: &str, cx: &ToolCx<'_>) -> Result<Called, ToolError> {
         let Some(tool) = self.tools.get(name) else {
             let known = self.tools.keys().copied().collect::<Vec<_>>().join(", ");
             return Err(ToolError::Unknown { name: name.chars().take(64).collect(), known });
         };
-        let mut output = tool.call_text(arguments, cx).await?;
-        output.text = capped(output.text);
-        Ok(output)
+        Ok(match tool.call_text(arguments, cx).await? {
+            Called::Output(mut output) => {
+                output.text = capped(output.text);
+                Called::Output(output)
+            }
+            Called::Wants(write) => Called::Wants(write),
+        })
     }
 }
 
@@ -146,6 +167,16 @@ mod tests {
         assert_eq!(toolbox.effect("ask_user"), None);
         assert_eq!(toolbox.effect("read_work_item"), Some(Effect::Read));
         assert!(toolbox.offers().iter().all(|offer| offer.name != "ask_user"));
+    }
+
+    #[test]
+    fn without_writes_nothing_that_changes_anything_is_offered() {
+        let (toolbox, _) = Toolbox::load(Path::new("/nonexistent")).unwrap();
+        assert_eq!(toolbox.effect("add_comment"), Some(Effect::Write));
+        let toolbox = toolbox.without_writes();
+        assert_eq!(toolbox.effect("add_comment"), None);
+        let left = toolbox.offers().iter().map(|offer| toolbox.effect(&offer.name));
+        assert!(left.into_iter().all(|effect| effect.is_some_and(|effect| effect != Effect::Write)));
     }
 
     #[test]

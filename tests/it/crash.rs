@@ -128,6 +128,44 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         max_steps: 6,
     },
     Scenario {
+        name: "changes of every kind",
+        think: |request| match results(request) {
+            0 => Thinks::Calls(
+                "I put it in order.",
+                vec![
+                    (
+                        "update_work_item",
+                        json!({"priority": "high", "add_labels": ["bug"], "add_assignees": ["@maya"]}),
+                    ),
+                    ("read_work_item", json!({"key": "MOB-1"})),
+                    ("add_comment", json!({"text": "Raised to **high**, see MOB-1."})),
+                    ("create_work_item", json!({"name": "Test the login", "priority": "low", "labels": ["bug"]})),
+                ],
+            ),
+            _ => Thinks::Says("All in order."),
+        },
+        acts: &[Act::MentionInNew("put this in order")],
+        ends: 1,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
+        name: "a change that is asked for first",
+        think: |request| match results(request) {
+            0 => {
+                Thinks::Calls("", vec![("ask_user", json!({"question": "Shall I?", "options": ["Approve", "Reject"]}))])
+            }
+            1 => {
+                Thinks::Calls("", vec![("update_work_item", json!({"state": "In Progress", "due_date": "2026-12-24"}))])
+            }
+            _ => Thinks::Says("It is in progress."),
+        },
+        acts: &[Act::MentionInNew("begin this"), Act::AtRest(1), Act::Reply("Approve")],
+        ends: 2,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
         name: "a failure that is told",
         think: |_| Thinks::Fails(LlmError::Unauthorized { status: 401, message: "no".to_owned() }),
         acts: &[Act::Mention("hello")],
@@ -182,6 +220,9 @@ async fn point(world: &World, scenario: &Scenario, undisturbed: &Played, number:
     let mut faults = faults_in(scenario, &played);
     if lasting(&played.picture) != lasting(&undisturbed.picture) {
         faults.push("the picture is another".to_owned());
+    }
+    if played.written != undisturbed.written {
+        faults.push(format!("the tracker is another:\n{}instead of\n{}", played.written, undisturbed.written));
     }
     let known = progress(&undisturbed.picture);
     let strange = progress(&played.picture).into_iter().filter(|shown| !known.contains(shown));

@@ -50,6 +50,9 @@ fn judge(known: &Known, world: &World, played: &Played, end: (&str, &str), told:
     if end == known.scenario.end && lasting(picture) != lasting(&known.undisturbed.picture) {
         faults.push("the picture is another".to_owned());
     }
+    if end == known.scenario.end && played.written != known.undisturbed.written {
+        faults.push(format!("the tracker is another:\n{}", played.written));
+    }
     let id = picture.id.to_string();
     faults.extend(world.plane.violations().into_iter().filter(|violation| violation.contains(&id)));
     if faults.is_empty() {

@@ -10,6 +10,7 @@ use crate::{
         activity::{Posted, RunActivity},
         ids::{ActivityId, CommentId, ProjectId, RunId, WorkItemId, WorkspaceId},
         work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
+        write::{ItemFields, Target},
     },
     plane::{ItemOrder, RunStatus},
 };
@@ -109,6 +110,32 @@ impl PlaneApi for Board {
         not_asked()
     }
     async fn members(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Person>, PlaneError> {
+        not_asked()
+    }
+    async fn add_comment(&self, _: WorkspaceId, _: Target, _: &str, _: StepKey) -> Result<CommentId, PlaneError> {
+        not_asked()
+    }
+    async fn comment_of_step(&self, _: WorkspaceId, _: Target, _: StepKey) -> Result<Option<CommentId>, PlaneError> {
+        not_asked()
+    }
+    async fn create_work_item(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: &ItemFields,
+        _: StepKey,
+    ) -> Result<WorkItem, PlaneError> {
+        not_asked()
+    }
+    async fn work_item_of_step(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: StepKey,
+    ) -> Result<Option<WorkItem>, PlaneError> {
+        not_asked()
+    }
+    async fn update_work_item(&self, _: WorkspaceId, _: Target, _: &ItemFields) -> Result<WorkItem, PlaneError> {
         not_asked()
     }
 }

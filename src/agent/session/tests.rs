@@ -12,7 +12,7 @@ fn run() -> RunId {
 }
 
 fn limits() -> Limits {
-    Limits { max_steps: 3, max_turn: std::time::Duration::from_secs(60) }
+    Limits { max_steps: 3, max_turn: std::time::Duration::from_secs(60), settle: std::time::Duration::ZERO }
 }
 
 fn said(text: &str) -> Said {
@@ -37,7 +37,7 @@ fn replied(text: &str, calls: Vec<ToolCall>) -> Entry {
 }
 
 fn done(id: &str) -> Entry {
-    Entry::ToolDone { call_id: id.to_owned(), text: format!("result of {id}"), failed: false }
+    Entry::ToolDone { call_id: id.to_owned(), text: format!("result of {id}"), failed: false, receipt: None }
 }
 
 fn closed() -> Entry {

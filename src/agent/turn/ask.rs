@@ -74,6 +74,7 @@ impl Drive<'_> {
             "agent_name": self.agent.name,
             "today": Timestamp::now().strftime("%Y-%m-%d").to_string(),
             "workspace": null,
+            "can_write": self.agent.toolbox.can_write(),
         });
         let mut messages = vec![Message::System { text: prompts.render("system.md", values)? }];
         messages.extend(self.session.messages());

@@ -1,4 +1,5 @@
-//! Tool calls: carried out side by side, shown as actions, journalled in the order they were made.
+//! Tool calls: those that read are carried out side by side; all are shown as actions and journalled in
+//! the order they were made.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +19,29 @@ use crate::{
         disposition::Disposition,
         event::RunInfo,
         ids::StepKey,
+        write::Receipt,
     },
     store::{Release, StoreError},
-    tools::{ToolCx, ToolError, ToolOutput},
+    tools::{Called, Effect, ToolCx, ToolError, ToolOutput},
 };
 
 /// Longest parameter or result shown in an action, in characters.
 const SHOWN_LIMIT_CHARS: usize = 200;
 
 impl Drive<'_> {
+    /// What only reads goes side by side and first; then what changes something, one after the other.
     pub(super) async fn call_tools(&mut self, calls: Vec<PlannedCall>) -> Result<Flow, StoreError> {
+        let agent = self.agent;
+        let changes = |planned: &PlannedCall| agent.toolbox.effect(&planned.call.name) == Some(Effect::Write);
+        let (writes, reads): (Vec<_>, Vec<_>) =
+            calls.into_iter().partition(|planned| changes(planned) && !planned.repeated);
+        match (reads.is_empty(), writes.first()) {
+            (true, Some(write)) => self.call_write(write).await,
+            (false, _) | (true, None) => self.call_reads(reads).await,
+        }
+    }
+
+    async fn call_reads(&mut self, calls: Vec<PlannedCall>) -> Result<Flow, StoreError> {
         self.doing(Doing::Tools);
         for planned in &calls {
             self.narrate(Note::ActionStarted(action(planned, planned.started_key, None)));
@@ -37,7 +51,13 @@ impl Drive<'_> {
         let work = join_all(calls.iter().map(|planned| {
             let (notes, run) = (&notes, &run);
             async move {
-                let (entry, shown) = agent.call_one(planned, run).await;
+                let result = match agent.call(planned, run).await {
+                    Ok(Called::Output(output)) => Ok(output),
+                    // What changes something is not called here.
+                    Ok(Called::Wants(_)) => Err(ToolError::NotAllowed("This is not carried out.".to_owned())),
+                    Err(error) => Err(error),
+                };
+                let (entry, shown) = agent.settled(planned, result, None);
                 if let Some(notes) = notes {
                     let draft = action(planned, planned.finished_key, Some(shown));
                     // A narrator that is gone has nothing more to say.
@@ -58,18 +78,25 @@ impl Drive<'_> {
 }
 
 impl Agent {
-    /// One call, its journal entry, and the few words people see of its result.
-    async fn call_one(&self, planned: &PlannedCall, run: &RunInfo) -> (Entry, String) {
-        let name = planned.call.name.as_str();
-        let result = if planned.repeated {
-            Err(ToolError::NoSuchThing(
+    pub(super) async fn call(&self, planned: &PlannedCall, run: &RunInfo) -> Result<Called, ToolError> {
+        if planned.repeated {
+            return Err(ToolError::NoSuchThing(
                 "This same call was already made in this turn and its result is above. Use it, or do something else."
                     .to_owned(),
-            ))
-        } else {
-            let cx = ToolCx { workspace: run.workspace, run, plane: self.plane.as_ref(), facts: &self.facts };
-            self.toolbox.call(name, &planned.call.arguments, &cx).await
-        };
+            ));
+        }
+        let cx = ToolCx { workspace: run.workspace, run, plane: self.plane.as_ref(), facts: &self.facts };
+        self.toolbox.call(&planned.call.name, &planned.call.arguments, &cx).await
+    }
+
+    /// The journal entry of a call's result, and the few words people see of it.
+    pub(super) fn settled(
+        &self,
+        planned: &PlannedCall,
+        result: Result<ToolOutput, ToolError>,
+        receipt: Option<Receipt>,
+    ) -> (Entry, String) {
+        let name = planned.call.name.as_str();
         let failed = result.is_err();
         let known = self.toolbox.effect(name).is_some();
         let label = if known { name.to_owned() } else { "unknown".to_owned() };
@@ -82,7 +109,7 @@ impl Agent {
             }
         };
         tracing::debug!(tool = known.then_some(name), failed, "a tool call is done");
-        (Entry::ToolDone { call_id: planned.call.id.clone(), text, failed }, shown)
+        (Entry::ToolDone { call_id: planned.call.id.clone(), text, failed, receipt }, shown)
     }
 }
 
@@ -94,7 +121,10 @@ fn told_to_model(error: &ToolError) -> String {
             }
             Disposition::TellModel | Disposition::GiveUp => plane.to_string(),
         },
-        ToolError::Unknown { .. } | ToolError::BadArguments { .. } | ToolError::NoSuchThing(_) => error.to_string(),
+        ToolError::Unknown { .. }
+        | ToolError::BadArguments { .. }
+        | ToolError::NoSuchThing(_)
+        | ToolError::NotAllowed(_) => error.to_string(),
     }
 }
 
@@ -103,6 +133,7 @@ fn told_to_people(error: &ToolError) -> &'static str {
         ToolError::Unknown { .. } => "there is no such tool",
         ToolError::BadArguments { .. } => "the call was malformed",
         ToolError::NoSuchThing(_) => "nothing to do",
+        ToolError::NotAllowed(_) => "not permitted",
         ToolError::Plane(plane) => match plane.disposition() {
             Disposition::Retry { .. } => "Plane did not answer",
             Disposition::TellModel => "not found or not allowed",
@@ -116,12 +147,13 @@ fn kind_of(error: &ToolError) -> &'static str {
         ToolError::Unknown { .. } => "unknown_tool",
         ToolError::BadArguments { .. } => "bad_arguments",
         ToolError::NoSuchThing(_) => "no_such_thing",
+        ToolError::NotAllowed(_) => "not_allowed",
         ToolError::Plane(_) => "plane",
     }
 }
 
 /// The action people see: the tool, its arguments as strings, and the result once there is one.
-fn action(planned: &PlannedCall, key: StepKey, result: Option<String>) -> Draft {
+pub(super) fn action(planned: &PlannedCall, key: StepKey, result: Option<String>) -> Draft {
     let arguments = serde_json::from_str::<Value>(&planned.call.arguments).unwrap_or(Value::Null);
     let mut parameters: BTreeMap<String, String> = match arguments {
         Value::Object(fields) => fields

@@ -65,6 +65,11 @@ impl Caller {
         self.ask(&Method::POST, call, Some(body)).await
     }
 
+    /// Changes a record; repeated only on 429.
+    pub(super) async fn patch(&self, call: &Call<'_>, body: &Value) -> Result<Value, PlaneError> {
+        self.ask(&Method::PATCH, call, Some(body)).await
+    }
+
     /// Reads one page; `page` counts from 0.
     pub(super) async fn page<T>(
         &self,
@@ -176,7 +181,11 @@ impl Caller {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let method = if *method == Method::POST { "POST" } else { "GET" };
+        let method = match *method {
+            Method::POST => "POST",
+            Method::PATCH => "PATCH",
+            _ => "GET",
+        };
         let span = tracing::debug_span!("plane", workspace = %authorization.slug, method);
         permit.sent();
         let answer = send(request, method, call.what).instrument(span).await?;
@@ -212,6 +221,7 @@ async fn wait_or_give_up(error: PlaneError, repeatable: bool, tried: u32) -> Res
         | PlaneError::Forbidden { .. }
         | PlaneError::NotFound { .. }
         | PlaneError::Refused { .. }
+        | PlaneError::Taken { .. }
         | PlaneError::Malformed { .. }
         | PlaneError::Book(_) => return Err(error),
     };

@@ -100,6 +100,10 @@ impl Answer {
             403 => PlaneError::Forbidden { what, message },
             404 | 410 => PlaneError::NotFound { what, message },
             429 => PlaneError::RateLimited { retry_after },
+            409 => match failure::existing(&self.body) {
+                Some(id) => PlaneError::Taken { what, id, message },
+                None => PlaneError::Refused { what, status, message },
+            },
             // A proxy that lost patience says nothing about the request.
             408 | 425 => PlaneError::Server { what, status, message, retry_after },
             400..=499 => PlaneError::Refused { what, status, message },

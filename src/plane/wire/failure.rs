@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use uuid::Uuid;
+
+use super::fields::id_of;
 
 /// Longest message taken over from an answer.
 const LONGEST_MESSAGE_CHARS: usize = 300;
@@ -27,6 +30,12 @@ pub(in crate::plane) fn message(body: &[u8]) -> String {
     };
     let message = shorten(&message);
     if message.is_empty() { "no message".to_owned() } else { message }
+}
+
+/// The record that stands in the way of a create, as a conflict names it.
+pub(in crate::plane) fn existing(body: &[u8]) -> Option<Uuid> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    id_of(&body)
 }
 
 /// How long a `Retry-After` asks to wait, given in seconds or as an HTTP date.

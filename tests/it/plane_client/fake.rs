@@ -119,6 +119,7 @@ impl Server {
             requests_per_minute: 1000,
             budget_window: Duration::from_secs(60),
             facts_ttl: Duration::from_secs(60),
+            settle: Duration::ZERO,
         }
     }
 }

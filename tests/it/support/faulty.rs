@@ -18,9 +18,10 @@ use aileron::{
     domain::{
         activity::{Draft, Posted, RunActivity},
         event::{RunEvent, RunInfo},
-        ids::{CommentId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        ids::{CommentId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         installation::{BookError, Installation, InstallationBook},
         work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
+        write::{ItemFields, Target},
     },
     llm::{LlmError, Model, OnDelta, Reply, Request},
     plane::{ItemOrder, PlaneApi, PlaneError, RunStatus},
@@ -474,5 +475,36 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
 
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Person>> {
         self.seams.plane("members", self.inner.members(workspace, project)).await
+    }
+
+    async fn add_comment(&self, workspace: WorkspaceId, item: Target, html: &str, key: StepKey) -> Got<CommentId> {
+        self.seams.plane("add_comment", self.inner.add_comment(workspace, item, html, key)).await
+    }
+
+    async fn comment_of_step(&self, workspace: WorkspaceId, item: Target, key: StepKey) -> Got<Option<CommentId>> {
+        self.seams.plane("comment_of_step", self.inner.comment_of_step(workspace, item, key)).await
+    }
+
+    async fn create_work_item(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        fields: &ItemFields,
+        key: StepKey,
+    ) -> Got<WorkItem> {
+        self.seams.plane("create_work_item", self.inner.create_work_item(workspace, project, fields, key)).await
+    }
+
+    async fn work_item_of_step(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        key: StepKey,
+    ) -> Got<Option<WorkItem>> {
+        self.seams.plane("work_item_of_step", self.inner.work_item_of_step(workspace, project, key)).await
+    }
+
+    async fn update_work_item(&self, workspace: WorkspaceId, item: Target, fields: &ItemFields) -> Got<WorkItem> {
+        self.seams.plane("update_work_item", self.inner.update_work_item(workspace, item, fields)).await
     }
 }

@@ -73,6 +73,8 @@ pub(crate) struct Scenario {
 pub(crate) enum Act {
     /// Maya mentions the agent; both events of it are delivered.
     Mention(&'static str),
+    /// The same in a work item of its own, for what changes it.
+    MentionInNew(&'static str),
     /// The same, but the event with the prompt never comes.
     MentionWithoutPrompt(&'static str),
     Reply(&'static str),
@@ -125,6 +127,7 @@ impl World {
             }),
             request_timeout: Duration::from_secs(10),
             facts_ttl: Duration::from_secs(600),
+            settle: Duration::ZERO,
             requests_per_minute: 1_000_000,
             budget_window: Duration::from_secs(1),
         };
@@ -218,7 +221,11 @@ impl Life {
             model: Arc::new(Retrying::new(Faulty::new(thinker, &seams), policy)),
             toolbox: Toolbox::load(Path::new("no such folder")).unwrap().0,
             prompts: Arc::clone(&world.prompts),
-            limits: Limits { max_steps: scenario.max_steps, max_turn: Duration::from_secs(600) },
+            limits: Limits {
+                max_steps: scenario.max_steps,
+                max_turn: Duration::from_secs(600),
+                settle: Duration::ZERO,
+            },
             tasks: TaskTracker::new(),
         });
         let without_prompt = scenario.acts.iter().any(|act| matches!(act, Act::MentionWithoutPrompt(_)));
@@ -280,6 +287,8 @@ impl Life {
 /// How a scenario went.
 pub(crate) struct Played {
     pub(crate) picture: RunPicture,
+    /// What the run wrote into the tracker.
+    pub(crate) written: String,
     /// The numbered calls of the first life.
     pub(crate) calls: Vec<&'static str>,
     pub(crate) plane_calls: usize,
@@ -319,8 +328,9 @@ pub(crate) async fn play(world: &World, scenario: &Scenario, plan: Plan) -> Play
     }
     let (plane_calls, model_calls) = (play.life.seams.plane_calls(), play.life.seams.model_calls());
     play.life.end().await;
-    let picture = world.plane.run(play.run.expect("a mention"));
-    Played { picture, calls: play.calls, plane_calls, model_calls, deaths: play.deaths }
+    let run = play.run.expect("a mention");
+    let (picture, written) = (world.plane.run(run), world.plane.written_by(run));
+    Played { picture, written, calls: play.calls, plane_calls, model_calls, deaths: play.deaths }
 }
 
 /// A directory in memory where there is one. Only processes die here; what a disk forgets in a power
@@ -333,9 +343,13 @@ impl Play<'_> {
     async fn act(&mut self, act: Act) {
         let plane = &self.world.plane;
         match act {
-            Act::Mention(text) => self.mention(text, Delivery::default()).await,
+            Act::Mention(text) => self.mention("MOB-3", text, Delivery::default()).await,
+            Act::MentionInNew(text) => {
+                let key = plane.add_work_item(0, "Crash at login");
+                self.mention(&key, text, Delivery::default()).await;
+            }
             Act::MentionWithoutPrompt(text) => {
-                self.mention(text, Delivery { events: vec![Which::Created], ..Delivery::default() }).await;
+                self.mention("MOB-3", text, Delivery { events: vec![Which::Created], ..Delivery::default() }).await;
             }
             Act::Reply(text) => {
                 plane.reply(self.run(), AUTHOR, text).await;
@@ -352,8 +366,8 @@ impl Play<'_> {
         }
     }
 
-    async fn mention(&mut self, text: &str, delivery: Delivery) {
-        let mentioned = self.world.plane.mention(Mention { delivery, ..Mention::new("MOB-3", text) }).await;
+    async fn mention(&mut self, work_item: &str, text: &str, delivery: Delivery) {
+        let mentioned = self.world.plane.mention(Mention { delivery, ..Mention::new(work_item, text) }).await;
         self.run = Some(mentioned.run);
         self.deliver().await;
     }
@@ -392,7 +406,12 @@ impl Play<'_> {
                         let _ = self.world.plane.until(self.run(), ended, PATIENCE).await;
                     }
                     Act::AtRest(ends) => self.life.at_rest(self.world, self.run(), ends).await,
-                    Act::Mention(_) | Act::MentionWithoutPrompt(_) | Act::Reply(_) | Act::Stop | Act::LetSpeak => {}
+                    Act::Mention(_)
+                    | Act::MentionInNew(_)
+                    | Act::MentionWithoutPrompt(_)
+                    | Act::Reply(_)
+                    | Act::Stop
+                    | Act::LetSpeak => {}
                 }
             };
             let happened = tokio::select! {
@@ -439,6 +458,8 @@ impl Play<'_> {
 pub(crate) fn lasting(picture: &RunPicture) -> String {
     let mut picture = picture.clone();
     picture.activities.retain(|activity| !is_progress(activity.kind));
+    // Some scenarios are played in a work item of their own.
+    picture.work_item.clear();
     picture.to_text()
 }
 

@@ -1,0 +1,145 @@
+//! A model's Markdown as the HTML Plane stores.
+//!
+//! Plane stores comments as they come, so nothing that runs, loads or hides may get through: raw HTML is
+//! shown as text, only web and mail addresses are linked, and an image becomes a link to it.
+
+use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
+
+use crate::domain::ids::UserId;
+
+/// Looks up who is called so, without the `@`.
+pub type Handles<'a> = &'a dyn Fn(&str) -> Option<UserId>;
+
+/// Converts Markdown; `@name` becomes a mention where `handles` knows the name.
+#[must_use]
+pub fn to_html(markdown: &str, handles: Handles<'_>) -> String {
+    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let mut in_code = false;
+    let events = Parser::new_ext(markdown, options).map(harmless).flat_map(|event| {
+        if matches!(event, Event::Start(Tag::CodeBlock(_))) {
+            in_code = true;
+        } else if matches!(event, Event::End(TagEnd::CodeBlock)) {
+            in_code = false;
+        } else if let Event::Text(text) = &event
+            && !in_code
+            && text.contains('@')
+        {
+            return with_mentions(text, handles);
+        }
+        vec![event]
+    });
+    let mut out = String::new();
+    html::push_html(&mut out, events);
+    out.trim().to_owned()
+}
+
+fn harmless(event: Event<'_>) -> Event<'_> {
+    if let Event::Html(raw) | Event::InlineHtml(raw) = event {
+        return Event::Text(raw);
+    }
+    if let Event::Start(Tag::Link { link_type, dest_url, title, id } | Tag::Image { link_type, dest_url, title, id }) =
+        event
+    {
+        let dest_url = if is_linkable(&dest_url) { dest_url } else { CowStr::Borrowed("#") };
+        return Event::Start(Tag::Link { link_type, dest_url, title, id });
+    }
+    if matches!(event, Event::Start(Tag::HtmlBlock)) {
+        return Event::Start(Tag::Paragraph);
+    }
+    if let Event::End(end @ (TagEnd::HtmlBlock | TagEnd::Image)) = event {
+        return Event::End(if end == TagEnd::Image { TagEnd::Link } else { TagEnd::Paragraph });
+    }
+    event
+}
+
+fn is_linkable(address: &str) -> bool {
+    let lower = address.trim().to_ascii_lowercase();
+    ["http://", "https://", "mailto:"].iter().any(|scheme| lower.starts_with(scheme))
+}
+
+/// Text with every known `@name` as the element Plane shows a person with.
+fn with_mentions<'a>(text: &CowStr<'a>, handles: Handles<'_>) -> Vec<Event<'a>> {
+    let mut events = Vec::new();
+    let mut plain = String::new();
+    let mut rest: &str = text;
+    while let Some(at) = rest.find('@') {
+        let (before, from_at) = rest.split_at(at);
+        plain.push_str(before);
+        let after = &from_at[1..];
+        let length =
+            after.find(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))).unwrap_or(after.len());
+        // "ask @maya." names maya.
+        let name = after[..length].trim_end_matches('.');
+        // An address is not a mention.
+        let stands_alone = !plain.ends_with(|c: char| c.is_alphanumeric());
+        match handles(name).filter(|_| stands_alone && !name.is_empty()) {
+            Some(user) => {
+                if !plain.is_empty() {
+                    events.push(Event::Text(std::mem::take(&mut plain).into()));
+                }
+                let node = uuid::Uuid::new_v4();
+                let element = format!(
+                    "<mention-component id=\"{node}\" entity_identifier=\"{user}\" entity_name=\"user_mention\"></mention-component>"
+                );
+                events.push(Event::InlineHtml(element.into()));
+            }
+            None => {
+                plain.push('@');
+                plain.push_str(name);
+            }
+        }
+        rest = &after[name.len()..];
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() {
+        events.push(Event::Text(plain.into()));
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MAYA: &str = "44444444-4444-4444-8444-444444444444";
+
+    fn html_of(markdown: &str) -> String {
+        to_html(markdown, &|name| (name == "maya").then(|| MAYA.parse().unwrap()))
+    }
+
+    #[test]
+    fn nothing_that_runs_or_hides_gets_through() {
+        let html = html_of(
+            "**b** <script>x</script>\n\n<img src=x onerror=y>\n\n[a](javascript:x) ![i](https://e.test/i.png)\n\n<div hidden>z</div>",
+        );
+        assert!(html.contains("<strong>b</strong>") && html.contains("href=\"https://e.test/i.png\""), "{html}");
+        for bad in ["<script", "<img", "javascript:", "<div"] {
+            assert!(!html.contains(bad), "{bad} in {html}");
+        }
+    }
+
+    #[test]
+    fn a_known_name_becomes_a_mention_and_nothing_else_does() {
+        let html = html_of("Ask @maya. Not @nobody, not a@maya, not `@maya`.");
+        assert_eq!(html.matches("<mention-component").count(), 1, "{html}");
+        assert!(html.contains(MAYA) && html.contains("@nobody") && html.contains("a@maya"), "{html}");
+        assert!(!html_of("```\n@maya\n```").contains("mention-component"));
+    }
+
+    proptest! {
+        /// Whatever the model writes: the only elements of HTML in the outcome are the ones we make.
+        #[test]
+        fn any_markdown_gives_only_our_own_elements(markdown in "[<>a-z/\"'=&@!\\[\\]()\n `*#:-]{0,120}") {
+            let html = html_of(&markdown);
+            let known = ["p", "em", "strong", "del", "code", "pre", "a", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5",
+                "h6", "hr", "br", "blockquote", "mention-component", "table", "thead", "tbody", "tr", "th", "td", "input"];
+            for (at, _) in html.match_indices('<') {
+                let name: String = html[at + 1..].trim_start_matches('/').chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+                prop_assert!(known.contains(&name.as_str()), "{name:?} in {html}");
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What the tracker looks like to whoever tests that the agent wrote what it should, and once.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::world::{External, Item, Project, World};
+use crate::domain::ids::{RunId, WorkItemId};
+
+/// Adds an empty work item to the first project of a workspace and gives its key.
+pub(super) fn add_item(world: &mut World, workspace: usize, name: &str) -> Option<String> {
+    let workspace = world.workspaces.get_mut(workspace)?;
+    let author = workspace.people.first()?.id;
+    let project = workspace.projects.first_mut()?;
+    let now = Timestamp::now();
+    let item = Item {
+        id: WorkItemId(Uuid::new_v4()),
+        sequence: project.items.iter().map(|item| item.sequence).max().unwrap_or(0) + 1,
+        name: name.to_owned(),
+        description_html: "<p></p>".to_owned(),
+        priority: "none".to_owned(),
+        state: project.states.first()?.id,
+        assignees: Vec::new(),
+        labels: Vec::new(),
+        parent: None,
+        start_date: None,
+        target_date: None,
+        external: External::default(),
+        created_by: author,
+        updated_by: None,
+        created_at: now,
+        updated_at: now,
+        completed_at: None,
+        comments: Vec::new(),
+        history: Vec::new(),
+        links: Vec::new(),
+        relations: Vec::new(),
+    };
+    let key = project.key_of(&item);
+    project.items.push(item);
+    Some(key)
+}
+
+/// The run's work item as it stands, and everything that was created under a key of the run, in a
+/// fixed form without ids and times.
+pub(super) fn written_by(world: &World, run: RunId) -> Option<String> {
+    let of_run = |external: &External| external.id.as_ref().is_some_and(|id| id.starts_with(&run.to_string()));
+    let (home, its_item) = world.item(world.run(run)?.issue)?;
+    let changes = its_item.history.len();
+    let mut text = format!("its work item: {}, changed {changes} times\n", fields(world, home, its_item));
+    let mut created = Vec::new();
+    for project in world.workspaces.iter().flat_map(|workspace| &workspace.projects) {
+        for item in &project.items {
+            if of_run(&item.external) {
+                created.push(format!("created: {}", fields(world, project, item)));
+            }
+            let comments = item.comments.iter().filter(|comment| of_run(&comment.external));
+            let place = if item.id == its_item.id { "its work item".to_owned() } else { project.key_of(item) };
+            created.extend(comments.map(|comment| format!("comment on {place}: {}", comment.html)));
+        }
+    }
+    created.sort();
+    for line in created {
+        let _ = writeln!(text, "{line}");
+    }
+    Some(text)
+}
+
+fn fields(world: &World, project: &Project, item: &Item) -> String {
+    let state = project.state(item.state).map(|state| state.name.as_str()).unwrap_or_default();
+    let labels: Vec<_> =
+        item.labels.iter().filter_map(|id| project.label(*id)).map(|label| label.name.as_str()).collect();
+    let assignees: Vec<_> = item.assignees.iter().map(|id| world.name_of(*id)).collect();
+    format!(
+        "{:?}, {:?}, {}, {state}, labels {labels:?}, assignees {assignees:?}, {:?} to {:?}",
+        item.name, item.description_html, item.priority, item.start_date, item.target_date
+    )
+}

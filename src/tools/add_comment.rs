@@ -1,0 +1,51 @@
+//! Adds a comment to a work item.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{ToolCx, ToolError, WriteTool, item_change, target, write::only_here};
+use crate::{
+    domain::write::{PlannedWrite, Target, Write},
+    plane::markdown,
+};
+
+/// Longest comment, in characters.
+const COMMENT_LIMIT_CHARS: usize = 20_000;
+
+pub struct AddComment;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Args {
+    /// Key such as MOB-12, or id. Leave out for the current work item.
+    #[serde(default)]
+    work_item: Option<String>,
+    /// What to say, in Markdown.
+    text: String,
+}
+
+#[async_trait]
+impl WriteTool for AddComment {
+    type Args = Args;
+    const NAME: &'static str = "add_comment";
+
+    async fn plan(&self, args: Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError> {
+        let text = args.text.trim();
+        if text.is_empty() || text.chars().count() > COMMENT_LIMIT_CHARS {
+            let message = format!("text must have between 1 and {COMMENT_LIMIT_CHARS} characters");
+            return Err(ToolError::BadArguments { tool: Self::NAME, message });
+        }
+        let item = target::work_item(args.work_item.as_deref(), cx).await?;
+        only_here(item.project.id, cx)?;
+        let members = item_change::people(cx, item.project.id).await;
+        let html = markdown::to_html(text, &|name| {
+            members.iter().find(|person| person.display_name.eq_ignore_ascii_case(name)).map(|person| person.id)
+        });
+        Ok(PlannedWrite {
+            summary: format!("Comment on {}", item_change::called(&item)),
+            changes: Vec::new(),
+            write: Write::AddComment { item: Target { project: item.project.id, id: item.id }, html },
+        })
+    }
+}

@@ -1,0 +1,241 @@
+//! From the values a model names to the fields that are to be set, and to before and after in words.
+
+use std::sync::Arc;
+
+use super::{ToolCx, ToolError, resolve, target};
+use crate::{
+    domain::{
+        ids::{LabelId, ProjectId, UserId},
+        work_item::{Person, WorkItem},
+        write::{FieldChange, ItemFields, Slot},
+    },
+    plane::{html, markdown},
+};
+
+const NAME_LIMIT_CHARS: usize = 255;
+const DESCRIPTION_LIMIT_CHARS: usize = 50_000;
+/// Most of a text shown before and after.
+const SHOWN_CHARS: usize = 120;
+
+/// The values as the model names them; what is absent is left alone.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) tool: &'static str,
+    pub(super) name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) priority: Option<String>,
+    pub(super) state: Option<String>,
+    pub(super) add_labels: Vec<String>,
+    pub(super) remove_labels: Vec<String>,
+    pub(super) add_assignees: Vec<String>,
+    pub(super) remove_assignees: Vec<String>,
+    pub(super) parent: Option<String>,
+    pub(super) start_date: Option<String>,
+    pub(super) due_date: Option<String>,
+}
+
+/// How a work item is called: by its key, or else by its number.
+pub(super) fn called(item: &WorkItem) -> String {
+    item.key().unwrap_or_else(|| format!("work item {}", item.sequence))
+}
+
+/// The project's members; without them names cannot become mentions, which is no reason to fail.
+pub(super) async fn people(cx: &ToolCx<'_>, project: ProjectId) -> Arc<Vec<Person>> {
+    cx.facts.members(cx.workspace, project).await.unwrap_or_default()
+}
+
+/// The fields that `wanted` sets to something other than what `item` holds, and each of them in words.
+pub(super) async fn change_of(
+    wanted: Wanted,
+    item: Option<&WorkItem>,
+    project: ProjectId,
+    cx: &ToolCx<'_>,
+) -> Result<(ItemFields, Vec<FieldChange>), ToolError> {
+    let mut change = Change { item, fields: ItemFields::default(), told: Vec::new() };
+    change.texts(&wanted, project, cx).await?;
+    change.choices(&wanted, project, cx).await?;
+    change.lists(&wanted, project, cx).await?;
+    change.parent(&wanted, project, cx).await?;
+    change.dates(&wanted)?;
+    Ok((change.fields, change.told))
+}
+
+struct Change<'a> {
+    item: Option<&'a WorkItem>,
+    fields: ItemFields,
+    told: Vec<FieldChange>,
+}
+
+impl Change<'_> {
+    fn tell(&mut self, field: &str, before: &str, after: &str) {
+        let shown = |text: &str| if text.is_empty() { "none".to_owned() } else { shortened(text) };
+        self.told.push(FieldChange { field: field.to_owned(), before: shown(before), after: shown(after) });
+    }
+
+    async fn texts(&mut self, wanted: &Wanted, project: ProjectId, cx: &ToolCx<'_>) -> Result<(), ToolError> {
+        let bad = |message: String| Err(ToolError::BadArguments { tool: wanted.tool, message });
+        if let Some(name) = &wanted.name {
+            let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+            if name.is_empty() || name.chars().count() > NAME_LIMIT_CHARS {
+                return bad(format!("name must have between 1 and {NAME_LIMIT_CHARS} characters"));
+            }
+            let before = self.item.map(|item| item.name.clone()).unwrap_or_default();
+            if before != name {
+                self.tell("name", &before, &name);
+                self.fields.name = Some(name);
+            }
+        }
+        let Some(description) = wanted.description.as_deref().map(str::trim).filter(|text| !text.is_empty()) else {
+            return Ok(());
+        };
+        if description.chars().count() > DESCRIPTION_LIMIT_CHARS {
+            return bad(format!("description must have at most {DESCRIPTION_LIMIT_CHARS} characters"));
+        }
+        let people = people(cx, project).await;
+        let handle = |name: &str| people.iter().find(|person| person.display_name.eq_ignore_ascii_case(name));
+        let after = markdown::to_html(description, &|name| handle(name).map(|person| person.id));
+        let before = self.item.map(|item| item.description_html.as_str()).unwrap_or_default();
+        if !same_text(before, &after) {
+            let plain = html::to_markdown(before, &|_| None, DESCRIPTION_LIMIT_CHARS);
+            self.tell("description", &plain, description);
+            self.fields.description_html = Some(after);
+        }
+        Ok(())
+    }
+
+    async fn choices(&mut self, wanted: &Wanted, project: ProjectId, cx: &ToolCx<'_>) -> Result<(), ToolError> {
+        if let Some(priority) = &wanted.priority {
+            let after = resolve::priority(priority)?;
+            let before = self.item.map(|item| item.priority.as_str().to_owned()).unwrap_or_default();
+            if before != after && !(self.item.is_none() && after == "none") {
+                self.tell("priority", &before, after);
+                self.fields.priority = Some(after.to_owned());
+            }
+        }
+        if let Some(state) = &wanted.state {
+            let states = cx.facts.states(cx.workspace, project).await?;
+            let after = resolve::state(state, &states)?;
+            let before = self.item.and_then(|item| item.state.as_ref());
+            if before.map(|state| state.id) != Some(after.id) {
+                let name = before.and_then(|state| state.name.clone()).unwrap_or_default();
+                self.tell("state", &name, &after.name);
+                self.fields.state = Some(after.id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn lists(&mut self, wanted: &Wanted, project: ProjectId, cx: &ToolCx<'_>) -> Result<(), ToolError> {
+        if !(wanted.add_labels.is_empty() && wanted.remove_labels.is_empty()) {
+            let known = cx.facts.labels(cx.workspace, project).await?;
+            let ids = |names: &[String]| -> Result<Vec<LabelId>, ToolError> {
+                names.iter().map(|name| resolve::label(name, &known).map(|label| label.id)).collect()
+            };
+            let before: Vec<_> = self.item.into_iter().flat_map(|item| &item.labels).map(|label| label.id).collect();
+            let after = merged(&before, &ids(&wanted.add_labels)?, &ids(&wanted.remove_labels)?);
+            if after != before {
+                let name = |id: &LabelId| known.iter().find(|label| label.id == *id).map(|label| label.name.clone());
+                self.tell("labels", &joined(&before, name), &joined(&after, name));
+                self.fields.labels = Some(after);
+            }
+        }
+        if !(wanted.add_assignees.is_empty() && wanted.remove_assignees.is_empty()) {
+            let known = cx.facts.members(cx.workspace, project).await?;
+            let ids = |names: &[String]| -> Result<Vec<UserId>, ToolError> {
+                names.iter().map(|name| resolve::person(name, &known).map(|person| person.id)).collect()
+            };
+            let before: Vec<_> =
+                self.item.into_iter().flat_map(|item| &item.assignees).map(|person| person.id).collect();
+            let after = merged(&before, &ids(&wanted.add_assignees)?, &ids(&wanted.remove_assignees)?);
+            if after != before {
+                let name = |id: &UserId| known.iter().find(|person| person.id == *id).map(Person::handle);
+                self.tell("assignees", &joined(&before, name), &joined(&after, name));
+                self.fields.assignees = Some(after);
+            }
+        }
+        Ok(())
+    }
+
+    async fn parent(&mut self, wanted: &Wanted, project: ProjectId, cx: &ToolCx<'_>) -> Result<(), ToolError> {
+        let Some(parent) = &wanted.parent else { return Ok(()) };
+        let (after, shown) = if resolve::is_nothing(parent) {
+            (Slot::Empty, String::new())
+        } else {
+            let parent = target::work_item(Some(parent), cx).await?;
+            let is_itself = self.item.is_some_and(|item| item.id == parent.id);
+            if parent.project.id != project || is_itself {
+                return Err(ToolError::NoSuchThing(
+                    "A parent must be another work item of the same project.".to_owned(),
+                ));
+            }
+            (Slot::Is(parent.id), called(&parent))
+        };
+        let held = self.item.and_then(|item| item.parent.as_ref());
+        if Slot::from(held.map(|parent| parent.id)) != after {
+            let before = held.map(|parent| match parent.sequence {
+                Some(sequence) => format!("number {sequence}"),
+                None => "another work item".to_owned(),
+            });
+            self.tell("parent", &before.unwrap_or_default(), &shown);
+            self.fields.parent = Some(after);
+        }
+        Ok(())
+    }
+
+    fn dates(&mut self, wanted: &Wanted) -> Result<(), ToolError> {
+        let day = |field, text: &Option<String>| text.as_deref().map(|text| resolve::day(field, text)).transpose();
+        let start = day("start_date", &wanted.start_date)?;
+        let due = day("due_date", &wanted.due_date)?;
+        let held = (self.item.and_then(|item| item.start_date), self.item.and_then(|item| item.target_date));
+        // Plane compares the two only if both are in one request.
+        let first = start.unwrap_or_else(|| held.0.into());
+        let last = due.unwrap_or_else(|| held.1.into());
+        if let (Slot::Is(first), Slot::Is(last)) = (first, last)
+            && first > last
+        {
+            return Err(ToolError::NoSuchThing(format!("The start date {first} would be after the due date {last}.")));
+        }
+        let shown = |slot: Slot<jiff::civil::Date>| match slot {
+            Slot::Empty => String::new(),
+            Slot::Is(date) => date.to_string(),
+        };
+        if let Some(after) = start.filter(|after| *after != held.0.into()) {
+            self.tell("start date", &shown(held.0.into()), &shown(after));
+            self.fields.start_date = Some(after);
+        }
+        if let Some(after) = due.filter(|after| *after != held.1.into()) {
+            self.tell("due date", &shown(held.1.into()), &shown(after));
+            self.fields.target_date = Some(after);
+        }
+        Ok(())
+    }
+}
+
+/// Whether two pieces of HTML say the same; Plane writes what it stores in its own way.
+#[must_use]
+pub fn same_text(one: &str, other: &str) -> bool {
+    let plain = |html: &str| html::to_markdown(html, &|_| None, DESCRIPTION_LIMIT_CHARS).trim().to_owned();
+    one == other || plain(one) == plain(other)
+}
+
+fn merged<T: PartialEq + Copy>(before: &[T], add: &[T], remove: &[T]) -> Vec<T> {
+    let mut after: Vec<T> = before.iter().filter(|id| !remove.contains(id)).copied().collect();
+    for id in add {
+        if !after.contains(id) {
+            after.push(*id);
+        }
+    }
+    after
+}
+
+fn joined<T>(ids: &[T], name: impl Fn(&T) -> Option<String>) -> String {
+    ids.iter().map(|id| name(id).unwrap_or_else(|| "(unknown)".to_owned())).collect::<Vec<_>>().join(", ")
+}
+
+fn shortened(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN_CHARS) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
