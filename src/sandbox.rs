@@ -270,6 +270,16 @@ impl Sandbox {
         known(tracker::add_item(&mut self.shared.lock(), workspace, name).ok_or(Unknown::Workspace(workspace)))
     }
 
+    /// A person sets a work item's priority by hand.
+    pub fn set_priority(&self, workspace: usize, work_item: &str, priority: &str) {
+        let mut world = self.shared.lock();
+        let found = world.workspaces.get(workspace).and_then(|workspace| workspace.item_by_key(work_item));
+        let id = known(found.map(|(_, item)| item.id).ok_or_else(|| Unknown::WorkItem(work_item.to_owned())));
+        if let Some(item) = world.item_mut(id) {
+            item.priority = priority.to_owned();
+        }
+    }
+
     /// What a run wrote into the tracker, and how its work item stands, as text without ids and times.
     #[must_use]
     pub fn written_by(&self, run: RunId) -> String {

@@ -41,7 +41,9 @@ pub(super) fn create(world: &mut World, call: &Call, home: WorkspaceId, project:
     let workspace = world.workspaces.iter_mut().find(|workspace| workspace.id == home).ok_or_else(missing)?;
     let bot = workspace.bot;
     let record = workspace.project(project).ok_or_else(missing)?;
-    if let Some(existing) = record.items.iter().find(|item| item.external.same_as(&external)) {
+    if !call.checked
+        && let Some(existing) = record.items.iter().find(|item| item.external.same_as(&external))
+    {
         return Err(taken("Issue", existing.id));
     }
     let default_state = record.states.iter().find(|state| state.group == "backlog").or(record.states.first());

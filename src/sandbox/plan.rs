@@ -184,6 +184,9 @@ pub enum Breakage {
     ResetBeforeEffect,
     /// Everything has happened and then the connection is reset.
     ResetAfterEffect,
+    /// The connection is reset, and only this much later does it happen: as in a server that goes on with
+    /// a request whose client is gone, having found before that the external id is free.
+    ResetAndLateEffect(Duration),
     /// Everything has happened and the answer has the right status and half a JSON body.
     Malformed,
 }

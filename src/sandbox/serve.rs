@@ -72,6 +72,8 @@ pub(super) struct Call {
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// Whether external ids were found free before; Plane does not look again when it inserts.
+    pub(super) checked: bool,
 }
 
 impl Call {
@@ -112,6 +114,7 @@ impl Call {
             raw_query,
             headers: parts.headers,
             body: axum::body::to_bytes(body, LARGEST_BODY_BYTES).await.ok()?,
+            checked: false,
         })
     }
 
@@ -179,6 +182,16 @@ async fn plane(State(shared): State<Arc<Shared>>, ConnectInfo(line): ConnectInfo
             let response = answer(&shared, &call);
             line.cut();
             (response, 0)
+        }
+        Some(Breakage::ResetAndLateEffect(delay)) => {
+            line.cut();
+            let shared = Arc::clone(&shared);
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                drop(answer(&shared, &Call { checked: true, ..call }));
+                shared.touch();
+            });
+            (respond(500, &Value::Null), 0)
         }
         Some(Breakage::Malformed) => {
             let status = answer(&shared, &call).status().as_u16();

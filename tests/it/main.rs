@@ -27,3 +27,4 @@ mod provider;
 mod restart;
 mod stop;
 mod webhooks;
+mod writes;
