@@ -52,7 +52,7 @@ impl Agent {
         let prompts = Arc::clone(&self.prompts);
         Arc::new(move |doing, since| {
             let values = serde_json::json!({ "doing": doing.as_str(), "seconds": since.as_secs() });
-            prompts.render("still_working.md", values).ok().filter(|body| !body.is_empty())
+            prompts.render("heartbeat.md", values).ok().filter(|body| !body.is_empty())
         })
     }
 }

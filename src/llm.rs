@@ -6,6 +6,7 @@
 pub mod openai;
 pub mod rehearsal;
 pub mod retry;
+pub mod tokens;
 
 use std::time::Duration;
 

@@ -84,7 +84,7 @@ impl Agent {
             "older_comments": older,
             "history": changes,
         });
-        self.prompts.render("work_item.md", values).unwrap_or_else(|error| {
+        self.prompts.render("context.md", values).unwrap_or_else(|error| {
             tracing::error!(%error, "a prompt failed; the work item is given without it");
             format!("<plane-data>\n{}\n\n{}\n</plane-data>", unfenced(&item.name), unfenced(&describe::fields(item)))
         })

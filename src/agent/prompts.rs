@@ -12,21 +12,21 @@ use crate::config::files::{EditableFiles, FileProblem};
 
 /// The compiled-in templates with the variables each may use.
 const TEMPLATES: &[(&str, &str, &[&str])] = &[
+    ("acknowledge.md", include_str!("../../prompts/acknowledge.md"), &["key"]),
     ("bounded.md", include_str!("../../prompts/bounded.md"), &["best", "bound", "max_steps", "max_minutes"]),
+    (
+        "context.md",
+        include_str!("../../prompts/context.md"),
+        &["key", "name", "fields", "description", "comments", "older_comments", "history"],
+    ),
     ("cut_answer.md", include_str!("../../prompts/cut_answer.md"), &["text"]),
     ("empty_answer.md", include_str!("../../prompts/empty_answer.md"), &[]),
     ("error.md", include_str!("../../prompts/error.md"), &["code", "detail"]),
-    ("first_thought.md", include_str!("../../prompts/first_thought.md"), &["key"]),
+    ("heartbeat.md", include_str!("../../prompts/heartbeat.md"), &["doing", "seconds"]),
     ("out_of_steps.md", include_str!("../../prompts/out_of_steps.md"), &["max_steps"]),
     ("question.md", include_str!("../../prompts/question.md"), &["question", "options"]),
-    ("still_working.md", include_str!("../../prompts/still_working.md"), &["doing", "seconds"]),
     ("stopped.md", include_str!("../../prompts/stopped.md"), &[]),
     ("system.md", include_str!("../../prompts/system.md"), &["agent_name", "can_write", "today", "workspace"]),
-    (
-        "work_item.md",
-        include_str!("../../prompts/work_item.md"),
-        &["key", "name", "fields", "description", "comments", "older_comments", "history"],
-    ),
 ];
 
 /// The loaded templates.

@@ -66,7 +66,7 @@ impl Drive<'_> {
 
     pub(super) fn greet(&mut self) {
         let key = self.session.greeting_key();
-        match self.agent.prompts.render("first_thought.md", json!({ "key": null })) {
+        match self.agent.prompts.render("acknowledge.md", json!({ "key": null })) {
             Ok(body) => self.narrate(Note::Thought { key, body }),
             Err(error) => tracing::error!(%error, "the first thought is left out"),
         }
