@@ -6,6 +6,7 @@
 mod environment;
 pub mod files;
 pub mod load;
+mod model;
 mod origin;
 mod raw;
 mod resolve;
@@ -15,6 +16,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
+pub use self::model::{
+    CardOverrides, MaxTokensField, ModelConfig, OpenAiConfig, ProviderConfig, ReasoningStyle, SystemRole,
+};
 use crate::domain::ids::{UserId, WorkspaceId};
 
 /// Everything the program may be told from outside, checked and resolved.
@@ -125,69 +129,6 @@ pub enum WritePolicy {
     Deny,
     /// It is carried out.
     Allow,
-}
-
-/// One model at one provider.
-#[derive(Debug, Clone)]
-pub struct ModelConfig {
-    /// Its name in the config.
-    pub name: String,
-    pub provider: ProviderConfig,
-    /// The provider's id of the model; empty for the rehearsal.
-    pub model: String,
-    /// Most tokens of one reply, where it is to be limited.
-    pub max_output_tokens: Option<u32>,
-    /// Which field carries `max_output_tokens`.
-    pub max_tokens_field: MaxTokensField,
-    /// Sent as `temperature` if set; many models refuse anything but their default.
-    pub temperature: Option<f32>,
-    /// Sent as `reasoning_effort` if set.
-    pub reasoning_effort: Option<String>,
-    /// Sent as `parallel_tool_calls` if set; some models refuse the parameter.
-    pub parallel_tool_calls: Option<bool>,
-    /// Whether to ask for usage in the stream; some servers refuse the option.
-    pub stream_usage: bool,
-    pub system_role: SystemRole,
-    /// Further fields of the request body, as the provider documents them.
-    pub extra_body: serde_json::Map<String, serde_json::Value>,
-}
-
-#[derive(Debug, Clone)]
-pub enum ProviderConfig {
-    /// Chat Completions at OpenAI or any compatible address.
-    OpenAi(OpenAiConfig),
-    /// The rule-based stand-in: no key, no network, always the same.
-    Rehearsal,
-}
-
-#[derive(Debug, Clone)]
-pub struct OpenAiConfig {
-    /// Up to and including `/v1`, without a trailing slash.
-    pub base_url: Url,
-    /// `None` for local servers that ask for none.
-    pub api_key: Option<SecretString>,
-    pub extra_headers: Vec<(String, SecretString)>,
-    pub connect_timeout: Duration,
-    /// Longest silence between two bytes; reasoning models are silent for minutes.
-    pub idle_timeout: Duration,
-    /// Tries after the first.
-    pub max_retries: u32,
-    /// Longest wait a `Retry-After` may ask for; beyond it the turn ends with the time told.
-    pub max_retry_wait: Duration,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MaxTokensField {
-    MaxTokens,
-    MaxCompletionTokens,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SystemRole {
-    System,
-    Developer,
 }
 
 #[derive(Debug, Clone)]

@@ -3,6 +3,8 @@
 //! A [`Model`] turns a provider-neutral [`Request`] into a [`Reply`], telling of the stream as it
 //! comes. `llm` knows nothing of Plane. Retrying is done in one place, [`retry`].
 
+pub mod card;
+mod known;
 pub mod openai;
 pub mod rehearsal;
 pub mod retry;
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::card::ModelCard;
 use crate::domain::{
     disposition::Disposition,
     talk::{AssistantMessage, Finish, Message, ToolOffer, Usage},
@@ -53,6 +56,11 @@ pub type OnDelta<'a> = &'a (dyn Fn(Delta) + Send + Sync);
 pub trait Model: Send + Sync {
     /// The model's name in the config; tags the opaque fields that may go back to it.
     fn name(&self) -> &str;
+
+    /// What it can do and what it costs. Whoever wraps a model hands this on.
+    fn card(&self) -> &ModelCard {
+        &card::UNKNOWN
+    }
 
     /// Asks once. Dropping the future closes the connection.
     async fn complete(&self, request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError>;

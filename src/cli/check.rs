@@ -61,6 +61,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     };
     if let Some(config) = &config {
         check_files(&mut report, config);
+        check_card(&mut report, config);
         let book = check_store(&mut report, config).await;
         if !options.offline {
             check_model(&mut report, config).await?;
@@ -139,6 +140,18 @@ async fn check_store(report: &mut Report, config: &Config) -> Option<Arc<dyn Sto
     }
 }
 
+/// Whether the model can be used at all, and what is known of it.
+fn check_card(report: &mut Report, config: &Config) {
+    match model(&config.model) {
+        Ok(model) => {
+            if let Some(hint) = model.card().hint(&config.model) {
+                report.note(&hint);
+            }
+        }
+        Err(error) => report.bad(&format!("{error:#}")),
+    }
+}
+
 async fn check_model(report: &mut Report, config: &Config) -> anyhow::Result<()> {
     let name = &config.model.name;
     let provider = match &config.model.provider {
@@ -150,7 +163,10 @@ async fn check_model(report: &mut Report, config: &Config) -> anyhow::Result<()>
     };
     let mut once = config.model.clone();
     once.provider = ProviderConfig::OpenAi(crate::config::OpenAiConfig { max_retries: 0, ..provider.clone() });
-    let model = model(&once)?;
+    let Ok(model) = model(&once) else {
+        // Told already, with what the model can do.
+        return Ok(());
+    };
     let request = Request {
         messages: vec![Message::User { text: "Reply with the one word: ready".to_owned() }],
         tools: Vec::new(),

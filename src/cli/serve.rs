@@ -258,6 +258,16 @@ pub(super) fn model(config: &ModelConfig) -> anyhow::Result<Arc<dyn Model>> {
                 .build()
                 .context("the HTTP client cannot be built")?;
             let model = OpenAiModel::new(config, provider, http).context("the model cannot be set up")?;
+            anyhow::ensure!(
+                model.card().tools,
+                "the model {:?} in [models.{}] does not call functions, and without that the agent can do nothing: \
+                 choose another, or set tools = true there if that is wrong",
+                config.model,
+                config.name
+            );
+            if let Some(hint) = model.card().hint(config) {
+                tracing::warn!("{hint}");
+            }
             Arc::new(Retrying::new(model, policy))
         }
         ProviderConfig::Rehearsal => Arc::new(Rehearsal::new(&config.name)),

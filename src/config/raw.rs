@@ -8,7 +8,7 @@ use serde::{
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{FixedTokenKind, LogFormat, MaxTokensField, SystemRole, WritePolicy};
+use super::{FixedTokenKind, LogFormat, MaxTokensField, ReasoningStyle, SystemRole, WritePolicy};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -114,13 +114,24 @@ pub(super) enum ProviderKind {
 pub(super) struct RawModel {
     pub provider: Option<String>,
     pub model: Option<String>,
+    pub known_as: Option<String>,
+    pub context_window: Option<u32>,
     pub max_output_tokens: Option<u32>,
     pub max_tokens_field: Option<MaxTokensField>,
+    pub system_role: Option<SystemRole>,
+    pub vision: Option<bool>,
+    pub tools: Option<bool>,
+    pub parallel_tools: Option<bool>,
+    pub reasoning: Option<ReasoningStyle>,
+    pub temperature_allowed: Option<bool>,
+    pub price_in: Option<f64>,
+    pub price_out: Option<f64>,
+    pub price_cached_in: Option<f64>,
+    pub price_cache_write: Option<f64>,
     pub temperature: Option<f32>,
     pub reasoning_effort: Option<String>,
     pub parallel_tool_calls: Option<bool>,
     pub stream_usage: Option<bool>,
-    pub system_role: Option<SystemRole>,
     pub extra_body: serde_json::Map<String, serde_json::Value>,
 }
 

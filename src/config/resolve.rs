@@ -1,5 +1,7 @@
 //! From written settings to usable ones: addresses parsed, secrets fetched, names followed.
 
+mod model;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -10,12 +12,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{
-    AgentConfig, Config, FixedTokenConfig, FixedTokenKind, LogConfig, LogFormat, MaxTokensField, ModelConfig,
-    OAuthConfig, OpenAiConfig, PlaneConfig, ProviderConfig, ServerConfig, StoreConfig, SystemRole, WritePolicy,
+    AgentConfig, Config, FixedTokenConfig, FixedTokenKind, LogConfig, LogFormat, OAuthConfig, PlaneConfig,
+    ServerConfig, StoreConfig, WritePolicy,
     origin::{Origins, Place, Problem},
-    raw::{
-        ProviderKind, RawAgent, RawConfig, RawFixed, RawModel, RawOAuth, RawPlane, RawProvider, RawSecret, RawStore,
-    },
+    raw::{RawAgent, RawConfig, RawFixed, RawOAuth, RawPlane, RawSecret, RawStore},
 };
 
 /// With fewer, what is kept back for answers would leave nothing to read with.
@@ -248,97 +248,6 @@ impl Resolver<'_> {
             workspace_slug: slug.clone(),
             workspace_id: workspace_id?,
             bot,
-        })
-    }
-
-    fn model(
-        &mut self,
-        agent: &RawAgent,
-        mut models: BTreeMap<String, RawModel>,
-        mut providers: BTreeMap<String, RawProvider>,
-    ) -> Option<ModelConfig> {
-        let name = agent.model.clone().unwrap_or_else(|| "main".to_owned());
-        let Some(raw) = models.remove(&name) else {
-            let known = models.into_keys().collect::<Vec<_>>().join(", ");
-            self.complain("agent.model", format!("there is no model named {name:?}; the models are: {known}"));
-            return None;
-        };
-        let key = |field: &str| format!("models.{name}.{field}");
-        let Some(provider_name) = raw.provider.clone() else {
-            self.complain(&key("provider"), "missing: name one of [providers]");
-            return None;
-        };
-        let Some(provider) = providers.remove(&provider_name) else {
-            let known = providers.into_keys().collect::<Vec<_>>().join(", ");
-            self.complain(
-                &key("provider"),
-                format!("there is no provider named {provider_name:?}; the providers are: {known}"),
-            );
-            return None;
-        };
-        let provider = self.provider(&provider_name, &provider)?;
-        let id = raw.model.clone().unwrap_or_default();
-        match &provider {
-            ProviderConfig::OpenAi(_) if id.is_empty() => {
-                self.complain(&key("model"), "missing: set the provider's id of the model");
-                return None;
-            }
-            ProviderConfig::OpenAi(_) | ProviderConfig::Rehearsal => {}
-        }
-        Some(ModelConfig {
-            name,
-            provider,
-            model: id,
-            max_output_tokens: raw.max_output_tokens,
-            max_tokens_field: raw.max_tokens_field.unwrap_or(MaxTokensField::MaxCompletionTokens),
-            temperature: raw.temperature,
-            reasoning_effort: raw.reasoning_effort,
-            parallel_tool_calls: raw.parallel_tool_calls,
-            stream_usage: raw.stream_usage.unwrap_or(true),
-            system_role: raw.system_role.unwrap_or(SystemRole::System),
-            extra_body: raw.extra_body,
-        })
-    }
-
-    fn provider(&mut self, name: &str, raw: &RawProvider) -> Option<ProviderConfig> {
-        let key = |field: &str| format!("providers.{name}.{field}");
-        match raw.kind {
-            None => {
-                self.complain(&key("kind"), "missing: \"openai\" or \"rehearsal\"");
-                None
-            }
-            Some(ProviderKind::Rehearsal) => Some(ProviderConfig::Rehearsal),
-            Some(ProviderKind::OpenAi) => self.openai(name, raw).map(ProviderConfig::OpenAi),
-        }
-    }
-
-    fn openai(&mut self, name: &str, raw: &RawProvider) -> Option<OpenAiConfig> {
-        let key = |field: &str| format!("providers.{name}.{field}");
-        let secs = |secs: Option<u32>, default| Duration::from_secs(u64::from(secs.unwrap_or(default)));
-        let base_url = self.http_url(&key("base_url"), raw.base_url.as_deref().unwrap_or_default())?;
-        let api_key = match &raw.api_key {
-            Some(secret) => Some(self.secret(&key("api_key"), secret)?),
-            None => None,
-        };
-        if api_key.is_none() && base_url.host_str() == Some("api.openai.com") {
-            self.complain(
-                &key("api_key"),
-                "missing: set OPENAI_API_KEY; for another provider or a local model set OPENAI_BASE_URL and OPENAI_MODEL as well",
-            );
-            return None;
-        }
-        let mut extra_headers = Vec::new();
-        for (header, secret) in &raw.headers {
-            extra_headers.push((header.clone(), self.secret(&key("headers"), secret)?));
-        }
-        Some(OpenAiConfig {
-            base_url,
-            api_key,
-            extra_headers,
-            connect_timeout: secs(raw.connect_timeout_secs, 10),
-            idle_timeout: secs(raw.idle_timeout_secs, 300),
-            max_retries: raw.max_retries.unwrap_or(3),
-            max_retry_wait: secs(raw.max_retry_wait_secs, 60),
         })
     }
 }

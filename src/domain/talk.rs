@@ -63,12 +63,16 @@ pub struct ToolOffer {
     pub parameters: Value,
 }
 
-/// Tokens of one reply, as the provider counted them. `input` includes what was cached, `output`
+/// Tokens of one reply, as the provider counted them. `input` includes what was read from and
+/// written to a cache, `output`
 /// includes reasoning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     pub input: u64,
     pub cached_input: u64,
+    /// Input that was written to the provider's cache, where that is told.
+    #[serde(default)]
+    pub cache_write: u64,
     pub output: u64,
     pub reasoning: u64,
 }

@@ -28,7 +28,7 @@ use self::{
     endpoint::Endpoint,
     transport::{Rejection, Watch},
 };
-use super::{LlmError, Model, OnDelta, Reply, Request};
+use super::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard};
 use crate::config::{ModelConfig, OpenAiConfig};
 
 /// Why a model could not be set up. No variant holds a secret.
@@ -45,6 +45,7 @@ pub enum SetupError {
 /// A model behind a Chat Completions address.
 pub struct OpenAiModel {
     config: ModelConfig,
+    card: ModelCard,
     provider: OpenAiConfig,
     endpoint: Endpoint,
     http: reqwest::Client,
@@ -60,7 +61,8 @@ impl OpenAiModel {
     /// If the address, the key or a header cannot be sent.
     pub fn new(config: &ModelConfig, provider: &OpenAiConfig, http: reqwest::Client) -> Result<Self, SetupError> {
         let endpoint = Endpoint::new(provider)?;
-        Ok(Self { config: config.clone(), provider: provider.clone(), endpoint, http, learned: Mutex::default() })
+        let card = ModelCard::of(config);
+        Ok(Self { config: config.clone(), card, provider: provider.clone(), endpoint, http, learned: Mutex::default() })
     }
 
     /// One request and its whole stream.
@@ -94,7 +96,7 @@ impl OpenAiModel {
             // Another call learned something meanwhile, perhaps the same.
             return true;
         }
-        let Some(next) = used.after(complaint, &self.config, sent) else {
+        let Some(next) = used.after(complaint, &self.config, &self.card, sent) else {
             return false;
         };
         let parameter = next.changed_since(used);
@@ -114,10 +116,14 @@ impl Model for OpenAiModel {
         &self.config.name
     }
 
+    fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
     async fn complete(&self, request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError> {
         loop {
             let learned = *self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-            let body = request::body(&self.config, &learned, request);
+            let body = request::body(&self.config, &self.card, &learned, request);
             let error = match self.ask(&body, on_delta).await {
                 Ok(reply) => return Ok(reply),
                 Err(Failure::Judged(error)) => error,

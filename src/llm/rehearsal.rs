@@ -13,7 +13,10 @@ use self::{
     answers::{Act, Wanted},
     reading::Conversation,
 };
-use super::{Delta, LlmError, Model, OnDelta, Reply, Request};
+use super::{
+    Delta, LlmError, Model, OnDelta, Reply, Request,
+    card::{self, ModelCard},
+};
 use crate::domain::talk::{AssistantMessage, Finish, Message, ToolCall, Usage};
 
 /// Ends every answer.
@@ -40,6 +43,10 @@ impl Rehearsal {
 impl Model for Rehearsal {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn card(&self) -> &ModelCard {
+        &card::REHEARSAL
     }
 
     async fn complete(&self, request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError> {

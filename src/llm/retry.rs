@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Delta, LlmError, Model, OnDelta, Reply, Request};
+use super::{Delta, LlmError, Model, OnDelta, Reply, Request, card::ModelCard};
 use crate::domain::disposition::Disposition;
 
 /// The wait before the first retry where the provider names none; it doubles from there.
@@ -38,6 +38,10 @@ impl<M: Model> Retrying<M> {
 impl<M: Model> Model for Retrying<M> {
     fn name(&self) -> &str {
         self.model.name()
+    }
+
+    fn card(&self) -> &ModelCard {
+        self.model.card()
     }
 
     async fn complete(&self, request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError> {

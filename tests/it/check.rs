@@ -53,6 +53,22 @@ async fn a_missing_webhook_secret_is_named_with_the_variable_that_sets_it() {
 }
 
 #[tokio::test]
+async fn a_model_that_calls_no_functions_is_refused_in_words() {
+    let mut settings = good();
+    settings.insert("OPENAI_MODEL".into(), "deepseek-reasoner".into());
+    let checked = check_file("", &settings).await;
+    assert_names(&checked, &["deepseek-reasoner", "[models.main]", "does not call functions", "tools = true"]);
+}
+
+#[tokio::test]
+async fn a_model_nobody_knows_is_told_with_what_to_set() {
+    let mut settings = good();
+    settings.insert("OPENAI_MODEL".into(), "house-model-7b".into());
+    let text = whole(&check_file("", &settings).await);
+    assert!(text.contains("note") && text.contains("house-model-7b") && text.contains("context_window"), "{text}");
+}
+
+#[tokio::test]
 async fn half_an_oauth_app_is_named_with_what_is_missing() {
     let mut settings = good();
     settings.remove("PLANE_CLIENT_SECRET");

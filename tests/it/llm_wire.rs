@@ -243,7 +243,7 @@ async fn a_refused_parameter_is_left_out_and_stays_out() {
     let provider = Provider::start(answers).await;
     let model = provider.model_with(|model, _| {
         model.temperature = Some(0.2);
-        model.max_output_tokens = Some(100);
+        model.card.max_output_tokens = Some(100);
         model.parallel_tool_calls = Some(false);
         model.reasoning_effort = Some("low".to_owned());
     });
@@ -405,10 +405,10 @@ async fn what_a_reply_brought_goes_back_as_it_came() {
 async fn the_configuration_shapes_the_request() {
     let captured = sent(vec![Message::System { text: "s".to_owned() }], Vec::new(), |provider| {
         provider.model_with(|model, provider| {
-            model.system_role = SystemRole::Developer;
+            model.card.system_role = Some(SystemRole::Developer);
             model.stream_usage = false;
-            model.max_output_tokens = Some(5);
-            model.max_tokens_field = MaxTokensField::MaxCompletionTokens;
+            model.card.max_output_tokens = Some(5);
+            model.card.max_tokens_field = Some(MaxTokensField::MaxCompletionTokens);
             model.parallel_tool_calls = Some(true);
             model.extra_body =
                 json!({ "top_k": 3, "messages": [], "stream": false, "tools": [1] }).as_object().cloned().unwrap();

@@ -270,6 +270,7 @@ fn read_usage(usage: &Value) -> Option<Usage> {
         cached_input: number("/prompt_tokens_details/cached_tokens")
             .or_else(|| number("/prompt_cache_hit_tokens"))
             .unwrap_or(0),
+        cache_write: number("/prompt_tokens_details/cache_write_tokens").unwrap_or(0),
         output: completion.max(beyond_input),
         reasoning: number("/completion_tokens_details/reasoning_tokens").unwrap_or(0),
     })

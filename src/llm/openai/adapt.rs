@@ -6,7 +6,10 @@
 use serde_json::Value;
 
 use super::complaint::Complaint;
-use crate::config::{MaxTokensField, ModelConfig};
+use crate::{
+    config::{MaxTokensField, ModelConfig},
+    llm::card::ModelCard,
+};
 
 /// What is sent differently than configured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,7 +49,13 @@ const REFUSALS: [&str; 13] = [
 
 impl Learned {
     /// What to send after `complaint` refused `sent`; `None` if no change can help.
-    pub(super) fn after(&self, complaint: &Complaint, config: &ModelConfig, sent: &Value) -> Option<Self> {
+    pub(super) fn after(
+        &self,
+        complaint: &Complaint,
+        config: &ModelConfig,
+        card: &ModelCard,
+        sent: &Value,
+    ) -> Option<Self> {
         let names = |field: &str| {
             complaint.param.as_deref().is_some_and(|param| param.split('.').next() == Some(field))
                 || complaint.words.contains(field)
@@ -59,7 +68,7 @@ impl Learned {
         let mut next = *self;
         // Before the plain names: "use max_completion_tokens instead" names both fields.
         if self.max_tokens_field.is_none() && (at_fault("max_tokens") || at_fault("max_completion_tokens")) {
-            next.max_tokens_field = Some(match config.max_tokens_field {
+            next.max_tokens_field = Some(match card.max_tokens_field {
                 MaxTokensField::MaxTokens => MaxTokensField::MaxCompletionTokens,
                 MaxTokensField::MaxCompletionTokens => MaxTokensField::MaxTokens,
             });

@@ -6,7 +6,7 @@ use super::adapt::{Effort, Learned};
 use crate::{
     config::{MaxTokensField, ModelConfig, SystemRole},
     domain::talk::{AssistantMessage, Message, ToolCall, ToolOffer},
-    llm::Request,
+    llm::{Request, card::ModelCard},
 };
 
 /// Longest name of a tool that providers take.
@@ -15,10 +15,10 @@ const MAX_NAME_CHARS: usize = 64;
 const OWN_FIELDS: [&str; 3] = ["messages", "tools", "stream"];
 
 /// The body for `request`, in the light of what the provider refused before.
-pub(super) fn body(config: &ModelConfig, learned: &Learned, request: &Request) -> Value {
+pub(super) fn body(config: &ModelConfig, card: &ModelCard, learned: &Learned, request: &Request) -> Value {
     let mut body = Map::new();
     body.insert("model".to_owned(), json!(config.model));
-    body.insert("messages".to_owned(), Value::Array(messages(config, &request.messages)));
+    body.insert("messages".to_owned(), Value::Array(messages(config, card, &request.messages)));
     body.insert("stream".to_owned(), json!(true));
     if config.stream_usage && !learned.no_stream_options {
         body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
@@ -29,14 +29,14 @@ pub(super) fn body(config: &ModelConfig, learned: &Learned, request: &Request) -
             body.insert("parallel_tool_calls".to_owned(), json!(parallel));
         }
     }
-    if let Some(limit) = config.max_output_tokens {
-        let field = match learned.max_tokens_field.unwrap_or(config.max_tokens_field) {
+    if let Some(limit) = config.card.max_output_tokens {
+        let field = match learned.max_tokens_field.unwrap_or(card.max_tokens_field) {
             MaxTokensField::MaxTokens => "max_tokens",
             MaxTokensField::MaxCompletionTokens => "max_completion_tokens",
         };
         body.insert(field.to_owned(), json!(limit));
     }
-    if let Some(temperature) = config.temperature.filter(|_| !learned.no_temperature) {
+    if let Some(temperature) = config.temperature.filter(|_| card.temperature && !learned.no_temperature) {
         // By way of its decimal text, since 0.2 as f32 is not 0.2 as f64.
         let decimal: f64 = temperature.to_string().parse().unwrap_or(f64::from(temperature));
         body.insert("temperature".to_owned(), json!(decimal));
@@ -61,13 +61,13 @@ pub(super) fn body(config: &ModelConfig, learned: &Learned, request: &Request) -
 }
 
 /// The messages, with exactly one result right after each call: providers refuse anything else.
-fn messages(config: &ModelConfig, conversation: &[Message]) -> Vec<Value> {
+fn messages(config: &ModelConfig, card: &ModelCard, conversation: &[Message]) -> Vec<Value> {
     let mut written = Vec::with_capacity(conversation.len());
     let mut rest = conversation.iter().peekable();
     while let Some(message) = rest.next() {
         match message {
             Message::System { text } => {
-                let role = match config.system_role {
+                let role = match card.system_role {
                     SystemRole::System => "system",
                     SystemRole::Developer => "developer",
                 };

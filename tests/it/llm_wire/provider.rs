@@ -7,7 +7,7 @@ use std::{
 };
 
 use aileron::{
-    config::{MaxTokensField, ModelConfig, OpenAiConfig, ProviderConfig, SystemRole},
+    config::{ModelConfig, OpenAiConfig, ProviderConfig},
     domain::talk::Message,
     llm::{Delta, LlmError, Model, Reply, Request, openai::OpenAiModel},
 };
@@ -134,19 +134,7 @@ impl Provider {
 
     pub(super) fn model_with(&self, change: impl FnOnce(&mut ModelConfig, &mut OpenAiConfig)) -> OpenAiModel {
         let mut provider = self.config();
-        let mut model = ModelConfig {
-            name: "main".to_owned(),
-            provider: ProviderConfig::Rehearsal,
-            model: "some-model".to_owned(),
-            max_output_tokens: None,
-            max_tokens_field: MaxTokensField::MaxTokens,
-            temperature: None,
-            reasoning_effort: None,
-            parallel_tool_calls: None,
-            stream_usage: true,
-            system_role: SystemRole::System,
-            extra_body: serde_json::Map::new(),
-        };
+        let mut model = ModelConfig::new("main", ProviderConfig::OpenAi(provider.clone()), "some-model");
         change(&mut model, &mut provider);
         OpenAiModel::new(&model, &provider, http_client()).unwrap()
     }

@@ -23,7 +23,7 @@ use aileron::{
         work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
         write::{ItemFields, Target},
     },
-    llm::{LlmError, Model, OnDelta, Reply, Request},
+    llm::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard},
     plane::{ItemOrder, PlaneApi, PlaneError, RunStatus},
     store::{
         Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
@@ -279,6 +279,10 @@ impl<T: ?Sized> Faulty<T> {
 impl Model for Faulty<dyn Model> {
     fn name(&self) -> &str {
         self.inner.name()
+    }
+
+    fn card(&self) -> &ModelCard {
+        self.inner.card()
     }
 
     /// Not among the calls under way: a model may never answer.
