@@ -184,6 +184,10 @@ pub struct RunRecord {
     pub stopped_at: Option<Timestamp>,
     /// Entries ever appended, those forgotten since included.
     pub journal_len: u64,
+    /// Whether a store that is lost may have known the run: what Plane shows of it from before
+    /// `first_seen` may have been answered, though nothing here says so.
+    #[serde(default)]
+    pub history_lost: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -119,9 +119,11 @@ async fn check_store(report: &mut Report, config: &Config) -> Option<Arc<dyn Sto
                 report.bad(&format!(
                     "the store in {dir} was damaged and is set aside as {}; {} installations were restored from \
                      installations.json. If a workspace is missing, install the app again there. Conversations are \
-                     forgotten, and prompts that were not answered yet must be written again",
+                     forgotten; {} runs are known from runs.jsonl, and `aileron serve` looks there for prompts that \
+                     were not answered yet. Any others must be written again",
                     aside.display(),
-                    opened.installations_restored
+                    opened.installations_restored,
+                    opened.runs_restored
                 ));
             } else {
                 report.good(&format!("the store in {dir} opens"));

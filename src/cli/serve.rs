@@ -177,13 +177,15 @@ fn open_store(config: &StoreConfig) -> anyhow::Result<(Arc<dyn Store>, Option<St
         tracing::error!(
             path = %aside.display(),
             installations_restored = opened.installations_restored,
+            runs_restored = opened.runs_restored,
             "the store was damaged and is set aside; starting with an empty one. The conversations in it are \
-             forgotten; what Plane sends from now on is answered"
+             forgotten; the runs of the last days are looked at in Plane for what is not answered yet"
         );
     }
     if opened.commits_lost > 0 {
         tracing::error!(
             commits = opened.commits_lost,
+            runs_restored = opened.runs_restored,
             "the store lost its newest commits to damage and goes on without them"
         );
     }
@@ -214,10 +216,11 @@ fn retention(config: &StoreConfig) -> Retention {
 fn notice(opened: &Opened) -> Option<String> {
     if let Some(aside) = &opened.set_aside {
         let name = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let restored = opened.installations_restored;
+        let (installations, runs) = (opened.installations_restored, opened.runs_restored);
         return Some(format!(
             "the store was damaged at the last start: it is set aside as {name} and an empty one begun; \
-             {restored} installations were restored, conversations were not"
+             {installations} installations were restored, conversations were not; {runs} runs are known and looked at \
+             in Plane for what is not answered yet"
         ));
     }
     (opened.commits_lost > 0).then(|| format!("the store lost its last {} commits to damage", opened.commits_lost))

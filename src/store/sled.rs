@@ -15,7 +15,9 @@ mod open;
 mod owner;
 mod records;
 mod retention;
+mod roster;
 mod runs;
+mod trees;
 mod view;
 
 use std::{
@@ -28,7 +30,12 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 pub use self::compact::Compacted;
-use self::{open::Found, owner::Owner, view::View};
+use self::{
+    open::{Files, Found},
+    owner::Owner,
+    roster::{Listed, Roster},
+    view::View,
+};
 use super::{
     Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
     StoreError, Waiting,
@@ -61,6 +68,8 @@ pub struct Opened {
     pub commits_lost: u64,
     /// How many installations were taken back from the copy beside the store.
     pub installations_restored: usize,
+    /// How many runs were taken back, at rest and without their history, from the list beside the store.
+    pub runs_restored: usize,
     /// Whether the store was copied to give space back.
     pub compacted: Option<Compacted>,
 }
@@ -73,29 +82,46 @@ impl SledStore {
     /// `Locked` if another process has it; `Unreadable` if another version wrote it; `Broken` if the
     /// directory cannot be used, or is damaged and cannot be moved aside.
     pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
-        let Found { files, set_aside, commits_lost, compacted } = open::open(data_dir)?;
-        let backup = backup::path(data_dir);
-        let settled = catch_unwind(AssertUnwindSafe(|| {
-            let mut view = View::new(&files.trees);
-            runs::void_leases(&mut view)?;
-            let restored = restore_installations(&mut view, &backup, commits_lost > 0)?;
-            let installations = ledger::installations(&view)?;
-            let (writes, _) = view.into_changes()?;
-            if !writes.is_empty() {
-                files.commit(writes)?;
-            }
-            Ok((restored, installations))
-        }));
+        let Found { files, set_aside, commits_lost, runs_restored, compacted } = open::open(data_dir)?;
+        let (backup, list) = (backup::path(data_dir), roster::path(data_dir));
+        let settled = catch_unwind(AssertUnwindSafe(|| settle(&files, &backup, &list, commits_lost > 0)));
         let settled = settled.unwrap_or_else(|_| Err(StoreError::Broken("sled panicked".to_owned())));
-        let (installations_restored, installations) = settled.inspect_err(|_| files.suspect())?;
-        if let Err(error) = backup::write(&backup, &installations) {
+        let settled = settled.inspect_err(|_| files.suspect())?;
+        if let Err(error) = backup::write(&backup, &settled.installations) {
             tracing::error!(%error, "the installations cannot be copied beside the store");
         }
         let (signals, _) = broadcast::channel(SIGNALS_KEPT);
-        let owner = Owner::start(files, signals.clone())?;
+        let owner = Owner::start(files, Roster::begin(list, settled.listed), signals.clone())?;
         let store = Self { owner, signals, backup: tokio::sync::Mutex::new(backup) };
-        Ok(Opened { store, set_aside, commits_lost, installations_restored, compacted })
+        let installations_restored = settled.installations_restored;
+        let runs_restored = runs_restored + settled.runs_restored;
+        Ok(Opened { store, set_aside, commits_lost, installations_restored, runs_restored, compacted })
     }
+}
+
+/// What was done when a store was opened, and what belongs beside it from then on.
+struct Settled {
+    installations_restored: usize,
+    runs_restored: usize,
+    installations: Vec<Installation>,
+    listed: Vec<Listed>,
+}
+
+/// Ends what an earlier process left, and takes back what is beside the store and not in it.
+fn settle(files: &Files, backup: &Path, list: &Path, lost_some: bool) -> Result<Settled, StoreError> {
+    let now = Timestamp::now();
+    let mut view = View::new(&files.trees);
+    runs::void_leases(&mut view)?;
+    let installations_restored = restore_installations(&mut view, backup, lost_some)?;
+    let runs_restored = if lost_some { roster::restore(&mut view, &roster::read(list, now), now)? } else { 0 };
+    let installations = ledger::installations(&view)?;
+    let listed = roster::of_store(&view, now)?;
+    let writes = view.into_changes()?.writes;
+    if !writes.is_empty() {
+        files.commit(writes)?;
+    }
+    files.tell_commits()?;
+    Ok(Settled { installations_restored, runs_restored, installations, listed })
 }
 
 /// The stores in `data_dir` that were found damaged and moved aside, oldest first.

@@ -15,12 +15,12 @@ use std::{
 use aileron::{
     domain::{
         event::{Prompt, RunInfo},
-        ids::{ActivityId, InstallationId, RunId, WorkspaceId},
+        ids::{ActivityId, InstallationId, ProjectId, RunId, WorkspaceId},
         installation::{Credential, Installation, InstallationBook, InstallationStatus},
     },
     store::{JournalStep, Release, RunState, Store, StoreError, sled::SledStore},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -207,6 +207,105 @@ async fn a_run_of_a_lost_store_gets_no_old_names() {
 }
 
 #[tokio::test]
+async fn runs_outlive_a_damaged_store_as_known_ones_at_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let (now, week) = (Timestamp::now(), SignedDuration::from_hours(7 * 24));
+    let store = open(dir.path());
+    let answered = RunInfo { project: Some(ProjectId(Uuid::from_u128(5))), ..new_run() };
+    let (waiting, old) = (new_run(), new_run());
+    store.accept(prompted(&old, &prompt("long ago", None)), now - week, now).await.unwrap();
+    store.accept(prompted(&answered, &prompt("first", None)), now, at(0)).await.unwrap();
+    let lease = store.claim(now, now).await.unwrap().unwrap().lease;
+    store.append(lease, JournalStep { consumed: vec![0], ..JournalStep::default() }).await.unwrap();
+    store.release(lease, Release::Idle, now).await.unwrap();
+    store.accept(prompted(&waiting, &prompt("second", None)), now, at(0)).await.unwrap();
+    assert!(!store.run(waiting.id).await.unwrap().unwrap().record.history_lost);
+    store.close().await;
+    drop(store);
+    assert_eq!(fs::metadata(dir.path().join("runs.jsonl")).unwrap().permissions().mode() & 0o777, 0o600);
+    overwrite_with_noise(&dir.path().join("store/db"));
+
+    let opened = SledStore::open(dir.path()).unwrap();
+    assert_eq!((opened.set_aside.is_some(), opened.runs_restored), (true, 2));
+    let mut records = opened.store.runs(10).await.unwrap();
+    records.sort_by_key(|record| record.info.id == waiting.id);
+    assert_eq!(records.iter().map(|record| &record.info).collect::<Vec<_>>(), [&answered, &waiting]);
+    for record in &records {
+        assert!(record.history_lost && record.prompted && record.first_seen >= now, "{record:?}");
+        assert_eq!((&record.state, record.touched_at), (&RunState::Idle, now));
+        assert!(record.journal_len > 1_000_000_000, "its turns are counted from where none can have been");
+    }
+    assert_eq!(opened.store.next_due().await.unwrap(), None);
+
+    // What the new store meets for the first time may have been in the old one, listed or not.
+    opened.store.accept(prompted(&old, &prompt("again", None)), now, now).await.unwrap();
+    let claim = opened.store.claim(now, now).await.unwrap().unwrap();
+    assert!(claim.record.info.id == old.id && claim.record.history_lost);
+    opened.store.close().await;
+    drop(opened.store);
+
+    // They are in the store now, and stay listed for the next time.
+    let again = SledStore::open(dir.path()).unwrap();
+    assert_eq!((again.runs_restored, again.store.runs(10).await.unwrap().len()), (0, 3));
+    drop(again.store);
+    overwrite_with_noise(&dir.path().join("store/db"));
+    assert_eq!(SledStore::open(dir.path()).unwrap().runs_restored, 3);
+}
+
+#[tokio::test]
+async fn a_store_that_was_taken_away_is_begun_anew_like_a_damaged_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let run = new_run();
+    store.accept(prompted(&run, &prompt("hello", None)), Timestamp::now(), at(0)).await.unwrap();
+    drop(store);
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    let opened = SledStore::open(dir.path()).unwrap();
+    assert_eq!((opened.set_aside, opened.runs_restored), (None, 1));
+    let record = opened.store.run(run.id).await.unwrap().unwrap().record;
+    assert!(record.history_lost && record.journal_len > 1_000_000_000);
+}
+
+/// The newest commits are cut off the log: a run known only to them comes back, one that was touched
+/// in them is marked, and the others are as they were.
+#[tokio::test]
+async fn runs_of_lost_commits_come_back_from_the_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = Timestamp::now();
+    let store = open(dir.path());
+    let (untouched, touched, lost) = (new_run(), new_run(), new_run());
+    for run in [&untouched, &touched] {
+        store.accept(prompted(run, &prompt("early", None)), now, at(0)).await.unwrap();
+        let lease = store.claim(now, now).await.unwrap().unwrap().lease;
+        store.append(lease, JournalStep { consumed: vec![0], ..JournalStep::default() }).await.unwrap();
+        store.release(lease, Release::Idle, now).await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+    let before = tempfile::tempdir().unwrap();
+    copy_all(dir.path(), before.path());
+    let store = open(dir.path());
+    let later = now + SignedDuration::from_secs(1);
+    for run in [&touched, &lost] {
+        store.accept(prompted(run, &prompt("late", None)), later, at(0)).await.unwrap();
+    }
+    drop(store);
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    copy_all(&before.path().join("store"), &dir.path().join("store"));
+
+    let opened = SledStore::open(dir.path()).unwrap();
+    assert_eq!((opened.set_aside, opened.runs_restored), (None, 2));
+    assert!(opened.commits_lost > 0);
+    for (run, history_lost) in [(&untouched, false), (&touched, true), (&lost, true)] {
+        let record = opened.store.run(run.id).await.unwrap().unwrap().record;
+        assert_eq!((record.history_lost, record.journal_len > 1_000_000_000), (history_lost, history_lost));
+        assert_eq!(record.state, RunState::Idle);
+    }
+    drop(opened.store);
+    assert_eq!(SledStore::open(dir.path()).unwrap().runs_restored, 0);
+}
+
+#[tokio::test]
 async fn damage_never_goes_unnoticed() {
     let filled = tempfile::tempdir().unwrap();
     fill(filled.path(), 300, 3000).await;
@@ -232,11 +331,11 @@ async fn damage_never_goes_unnoticed() {
 }
 
 fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            fs::create_dir(&target).unwrap();
             copy_all(&entry.path(), &target);
         } else {
             fs::copy(entry.path(), target).unwrap();

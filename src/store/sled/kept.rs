@@ -33,6 +33,7 @@ impl Kept {
             touched_at: now,
             stopped_at: remains.stopped_at,
             journal_len: remains.journal_len,
+            history_lost: remains.history_lost,
         };
         let stored = StoredRun {
             record,

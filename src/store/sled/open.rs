@@ -19,8 +19,9 @@ use std::{
 
 use super::{
     compact::{Compacted, Places},
-    records, retention,
-    view::{Table, Trees, View, Write},
+    records, retention, roster,
+    trees::{Trees, Write},
+    view::{Table, View},
 };
 use crate::store::StoreError;
 
@@ -61,6 +62,8 @@ pub(super) struct Found {
     pub(super) set_aside: Option<PathBuf>,
     /// How many of the last commits are missing.
     pub(super) commits_lost: u64,
+    /// How many runs were taken into a store that was begun in the place of one that is lost.
+    pub(super) runs_restored: usize,
     /// Whether the store was copied to give space back.
     pub(super) compacted: Option<Compacted>,
 }
@@ -88,7 +91,6 @@ impl CommitCount {
         // What a power cut left of it may be no number, and then tells nothing.
         let told: Option<u64> = std::str::from_utf8(&text).ok().and_then(|text| text.trim_end().parse().ok());
         let count = Self { last: Cell::new(last), beside };
-        count.tell().map_err(failed)?;
         Ok((count, told.map_or(0, |told| told.saturating_sub(last))))
     }
 
@@ -111,6 +113,11 @@ impl Files {
         self.db.flush().map_err(|error| StoreError::Broken(format!("flushing: {error}")))?;
         self.log.sync_all().map_err(|error| StoreError::Broken(format!("syncing: {error}")))?;
         self.commits.last.set(number);
+        self.tell_commits()
+    }
+
+    /// Brings the count beside the store into line with it; what it told before is then forgotten.
+    pub(super) fn tell_commits(&self) -> Result<(), StoreError> {
         self.commits.tell().map_err(|error| StoreError::Broken(format!("counting: {error}")))
     }
 
@@ -157,10 +164,10 @@ pub(super) fn open(data_dir: &Path) -> Result<Found, StoreError> {
         tracing::error!(commits_lost, "the store is damaged: it has lost its last commits and goes on without them");
     }
     let files = Files { trees, db, log, suspicion, commits, _lock: lock };
-    settle_format(&files, data_dir)?;
+    let runs_restored = settle_format(&files, data_dir)?;
     match fs::remove_file(&files.suspicion) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&files.suspicion, &error)),
-        Err(_) | Ok(()) => Ok(Found { files, set_aside, commits_lost, compacted }),
+        Err(_) | Ok(()) => Ok(Found { files, set_aside, commits_lost, runs_restored, compacted }),
     }
 }
 
@@ -321,22 +328,25 @@ pub(super) fn sync_what_sled_does_not(data_dir: &Path, dir: &Path) -> io::Result
     }
 }
 
-/// Checks the store's format, and writes it into a new store.
-fn settle_format(files: &Files, data_dir: &Path) -> Result<(), StoreError> {
+/// Checks the store's format. A new store gets it, and with it the runs of one that is lost.
+fn settle_format(files: &Files, data_dir: &Path) -> Result<usize, StoreError> {
     let mut view = View::new(&files.trees);
     match view.get(Table::Meta, FORMAT_KEY)? {
         Some(bytes) => match records::decode(Table::Meta, &bytes)? {
-            FORMAT => Ok(()),
+            FORMAT => Ok(0),
             other => Err(records::unreadable(Table::Meta, format!("the store has format {other} instead of {FORMAT}"))),
         },
         None => {
             view.insert(Table::Meta, FORMAT_KEY.to_vec(), records::encode(Table::Meta, &FORMAT)?);
             let damaged = damaged_stores(data_dir).map_err(|error| at(data_dir, &error))?;
-            if !damaged.is_empty() {
-                retention::begin_anew(&mut view, jiff::Timestamp::now())?;
+            let now = jiff::Timestamp::now();
+            let listed = roster::read(&roster::path(data_dir), now);
+            if !(damaged.is_empty() && listed.is_empty()) {
+                retention::begin_anew(&mut view, now)?;
             }
-            let (writes, _) = view.into_changes()?;
-            files.commit(writes)
+            let restored = roster::restore(&mut view, &listed, now)?;
+            files.commit(view.into_changes()?.writes)?;
+            Ok(restored)
         }
     }
 }

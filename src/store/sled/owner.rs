@@ -15,7 +15,11 @@ use std::{
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::{open::Files, view::View};
+use super::{
+    open::Files,
+    roster::Roster,
+    view::{Changes, View},
+};
 use crate::store::{Signal, StoreError};
 
 /// Most commands in one commit.
@@ -51,10 +55,10 @@ struct Finished {
 
 impl Owner {
     /// Hands the files over to a thread of their own.
-    pub(super) fn start(files: Files, signals: broadcast::Sender<Signal>) -> Result<Self, StoreError> {
+    pub(super) fn start(files: Files, roster: Roster, signals: broadcast::Sender<Signal>) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(QUEUE_COMMANDS);
         let ended = Arc::new(OnceLock::new());
-        let batches = Batches { files, receiver, signals, ended: Arc::clone(&ended) };
+        let batches = Batches { files, roster, receiver, signals, ended: Arc::clone(&ended) };
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || batches.run())
@@ -131,6 +135,7 @@ impl Drop for Owner {
 /// What the thread owns.
 struct Batches {
     files: Files,
+    roster: Roster,
     receiver: mpsc::Receiver<Message>,
     signals: broadcast::Sender<Signal>,
     ended: Arc<OnceLock<StoreError>>,
@@ -194,9 +199,12 @@ impl Batches {
                 next = self.receiver.try_recv().ok();
             }
         }
-        let (writes, signals) = view.into_changes()?;
+        let Changes { writes, signals, listed } = view.into_changes()?;
         if !writes.is_empty() {
             self.files.commit(writes)?;
+        }
+        if !listed.is_empty() {
+            self.roster.note(listed);
         }
         for signal in signals {
             // Nobody may be listening.

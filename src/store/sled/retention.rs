@@ -57,6 +57,8 @@ pub(super) struct Remains {
     pub(super) fence: u64,
     pub(super) prompted: bool,
     pub(super) stopped_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) history_lost: bool,
 }
 
 /// Whether the event was never seen before; it counts as seen from now on.
@@ -99,11 +101,10 @@ pub(super) fn count_run(view: &mut View<'_>) -> Result<(), StoreError> {
 pub(super) fn take_remains(view: &mut View<'_>, id: RunId) -> Result<Remains, StoreError> {
     let key = remains_key(id);
     let Some(bytes) = view.get(Table::Seen, &key)? else {
-        let journal_len = match view.get(Table::Meta, FIRST_ENTRY_KEY)? {
-            Some(bytes) => decode(Table::Meta, &bytes)?,
-            None => 0,
-        };
-        return Ok(Remains { journal_len, ..Remains::default() });
+        let first_entry = view.get(Table::Meta, FIRST_ENTRY_KEY)?;
+        let history_lost = first_entry.is_some();
+        let journal_len = first_entry.map_or(Ok(0), |bytes| decode(Table::Meta, &bytes))?;
+        return Ok(Remains { journal_len, history_lost, ..Remains::default() });
     };
     let (_, record) = split_hour(&bytes)?;
     let remains = decode(Table::Seen, record)?;
@@ -111,12 +112,16 @@ pub(super) fn take_remains(view: &mut View<'_>, id: RunId) -> Result<Remains, St
     Ok(remains)
 }
 
-/// Marks a store begun in the place of a damaged one. A run it does not know may have been in the
-/// damaged one, so its turns are counted from a number they cannot have reached: the time in seconds.
+/// Marks a store begun in the place of one that is lost. A run it does not know may have been in
+/// that one, so its turns are counted from a number they cannot have reached.
 pub(super) fn begin_anew(view: &mut View<'_>, now: Timestamp) -> Result<(), StoreError> {
-    let first_entry = u64::try_from(now.as_second()).unwrap_or(0);
-    view.insert(Table::Meta, FIRST_ENTRY_KEY.to_vec(), encode(Table::Meta, &first_entry)?);
+    view.insert(Table::Meta, FIRST_ENTRY_KEY.to_vec(), encode(Table::Meta, &first_entry(now))?);
     Ok(())
+}
+
+/// A number that no count of a run's entries has reached by `now`: the time in seconds.
+pub(super) fn first_entry(now: Timestamp) -> u64 {
+    u64::try_from(now.as_second()).unwrap_or(0)
 }
 
 fn prune_runs(
@@ -176,6 +181,7 @@ fn forget(view: &mut View<'_>, id: RunId, now: Timestamp) -> Result<usize, Store
         fence: stored.fence,
         prompted: stored.record.prompted,
         stopped_at: stored.record.stopped_at,
+        history_lost: stored.record.history_lost,
     };
     let mut value = hour(now).to_be_bytes().to_vec();
     value.extend(encode(Table::Seen, &remains)?);

@@ -30,6 +30,7 @@ use super::{
         queue_key_parts, run_key, touched_key_run,
     },
     retention,
+    roster::Listed,
     view::{Table, View},
 };
 use crate::{
@@ -80,6 +81,7 @@ pub(super) fn accept(
             Accepted::New
         }
     };
+    view.list(Listed::from(&run.stored.record));
     run.save(view)?;
     Ok(accepted)
 }

@@ -10,7 +10,11 @@ use crate::{
 
 fn start(data_dir: &std::path::Path) -> Owner {
     let files = open::open(data_dir).unwrap().files;
-    Owner::start(files, broadcast::channel(8).0).unwrap()
+    Owner::start(files, roster(data_dir), broadcast::channel(8).0).unwrap()
+}
+
+fn roster(data_dir: &std::path::Path) -> Roster {
+    Roster::begin(data_dir.join("runs.jsonl"), Vec::new())
 }
 
 #[tokio::test]
@@ -55,7 +59,7 @@ async fn a_failed_sync_is_told_to_the_caller_and_ends_the_store() {
     // A character device refuses to be synced.
     files.log = File::open("/dev/null").unwrap();
     let (signals, mut listener) = broadcast::channel(8);
-    let owner = Owner::start(files, signals).unwrap();
+    let owner = Owner::start(files, roster(dir.path()), signals).unwrap();
     owner.call(|view| view.get(Table::Meta, b"x")).await.expect("reading needs no sync");
     let outcome = owner
         .call(|view| {

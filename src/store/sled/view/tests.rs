@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::sled::trees::{PIECE_BYTES, piece_key};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -66,8 +67,7 @@ fn pieces_of(model: &BTreeMap<Vec<u8>, Vec<u8>>) -> usize {
 }
 
 fn commit(trees: &Trees, view: View<'_>) {
-    let (writes, _) = view.into_changes().unwrap();
-    trees.apply(&writes).unwrap();
+    trees.apply(&view.into_changes().unwrap().writes).unwrap();
 }
 
 fn check(ops: &[Op]) {
@@ -132,8 +132,7 @@ fn a_rollback_takes_back_signals_too() {
     view.begin();
     view.announce(Signal::Due);
     view.rollback();
-    let (_, signals) = view.into_changes().unwrap();
-    assert_eq!(signals, [Signal::Due]);
+    assert_eq!(view.into_changes().unwrap().signals, [Signal::Due]);
 }
 
 #[test]
