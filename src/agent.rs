@@ -66,4 +66,6 @@ pub struct Limits {
     pub max_turn: Duration,
     /// How long after an attempt to change something it may still take effect although no answer came.
     pub settle: Duration,
+    /// How often a turn that goes on asks Plane whether a person has stopped it, in case no webhook tells.
+    pub status_every: Duration,
 }

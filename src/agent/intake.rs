@@ -75,6 +75,14 @@ impl Agent {
     }
 }
 
+/// Prompts in the order they were written, where Plane tells: webhooks come in any order.
+pub(super) fn in_written_order(mut prompts: Vec<WaitingPrompt>) -> Vec<WaitingPrompt> {
+    if prompts.iter().all(|waiting| waiting.prompt.written_at.is_some()) {
+        prompts.sort_by_key(|waiting| waiting.prompt.written_at);
+    }
+    prompts
+}
+
 /// The newest stop, if there is one, and the prompts after it, in this order. What came before a stop
 /// is void.
 pub(super) fn events_since_the_last_stop(activities: &[RunActivity], run: &RunInfo) -> Vec<RunEvent> {

@@ -45,6 +45,8 @@ pub enum Entry {
     StopMoot,
     /// A prompt's event came after the same words had been taken from the run's comment.
     Recognised { activity: Option<ActivityId> },
+    /// A prompt that waited needs no answer any more.
+    PassedOver { activity: Option<ActivityId>, reason: PassedOver },
     /// The terminal activity is settled word for word and is about to be posted.
     Intended { draft: Draft },
     /// The terminal activity is out, or Plane will never take it.
@@ -61,6 +63,16 @@ pub struct Said {
     /// When Plane says it was written, or `None` where it does not say.
     #[serde(default)]
     pub written_at: Option<Timestamp>,
+}
+
+/// Why a prompt is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PassedOver {
+    /// Before this store knew the run.
+    Answered,
+    /// It was written before the run was stopped.
+    Stopped,
 }
 
 /// What became of a terminal activity.

@@ -162,7 +162,7 @@ impl Session {
             }
             Entry::Failed { failure } => self.end_early(Ending::Failed(failure)),
             Entry::Stopped => self.stopped(),
-            Entry::StopMoot => {}
+            Entry::StopMoot | Entry::PassedOver { .. } => {}
             Entry::Recognised { .. } => self.from_comment = None,
             Entry::Intended { draft } => self.intended(draft),
             Entry::Closed { outcome } => self.closed(&outcome),

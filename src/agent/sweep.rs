@@ -194,7 +194,7 @@ pub(super) fn unheard(activities: &[RunActivity], run: &RunInfo, first_seen: Tim
 
 /// Whether a turn ended after this time. What was written before the store knew the run and has an
 /// end after it was answered, though an earlier store may have been the one to note it.
-fn ended_since(activities: &[RunActivity], time: Timestamp) -> bool {
+pub(super) fn ended_since(activities: &[RunActivity], time: Timestamp) -> bool {
     let is_ending = |activity: &RunActivity| activity.kind == RunActivityKind::Ending;
     activities.iter().filter(|activity| is_ending(activity)).any(|activity| activity.created_at > Some(time))
 }

@@ -8,6 +8,7 @@
 mod ask;
 mod close;
 mod open;
+mod resume;
 mod work;
 mod write;
 
@@ -23,7 +24,6 @@ use super::{
     narrator::{Doing, Narrator, Note, Pace},
     session::Session,
     step::Step,
-    sweep::unheard,
 };
 use crate::{
     domain::{disposition::Disposition, event::RunInfo, ids::ActivityId},
@@ -38,6 +38,12 @@ const MOST_PANICS: u32 = 3;
 /// Attempts after which a run that cannot speak at all (no installation, token refused, Plane gone) is
 /// given up: about a day, since the waits grow to four minutes.
 const SPEECHLESS_ATTEMPTS: u32 = 350;
+
+/// Longest time between two attempts while Plane does not answer: what is said after it comes before
+/// the silence has lasted a minute.
+const LONGEST_RETRY_WAIT: Duration = Duration::from_secs(32);
+/// Before something is changed, the run's status may be so old and no older.
+const STATUS_BEFORE_CHANGE: Duration = Duration::from_secs(10);
 
 /// What may end a turn from outside.
 #[derive(Debug, Clone)]
@@ -93,8 +99,9 @@ impl Agent {
             narrator: None,
             already: HashMap::new(),
             deadline: Instant::now() + self.limits.max_turn,
+            status_asked_at: Instant::now(),
         };
-        let release = drive.drive(claim.unfinished).await;
+        let release = drive.drive(claim.unfinished, claim.journal.is_empty()).await;
         drive.hush(false).await;
         release
     }
@@ -112,14 +119,14 @@ struct Drive<'a> {
     /// resumed; an attempt of this process that fails leaves the run, so nothing is missing here.
     already: HashMap<String, ActivityId>,
     deadline: Instant,
+    /// When Plane was last asked where the run stands, or when the run was taken up.
+    status_asked_at: Instant,
 }
 
 impl Drive<'_> {
-    async fn drive(&mut self, unfinished: bool) -> Result<Release, StoreError> {
-        // The first thought is said before its turn is written down, so a resting run may have more
-        // to show than its journal tells.
-        if (unfinished || !self.session.is_resting())
-            && let Flow::Leave(release) = self.look_back().await?
+    async fn drive(&mut self, unfinished: bool, journal_is_empty: bool) -> Result<Release, StoreError> {
+        if self.must_look_back(unfinished, journal_is_empty)
+            && let Flow::Leave(release) = self.look_back(journal_is_empty).await?
         {
             return Ok(release);
         }
@@ -153,32 +160,6 @@ impl Drive<'_> {
             Step::Compose { ending, key } => self.compose(&ending, key).await,
             Step::Post(draft) => self.post(draft).await,
         }
-    }
-
-    /// A turn that was begun before: what Plane shows of it is not said again, and what people said
-    /// unheard meanwhile is taken in.
-    async fn look_back(&mut self) -> Result<Flow, StoreError> {
-        let flow = match self.agent.plane.run_activities(self.run().workspace, self.run().id).await {
-            Ok(activities) => {
-                // It may have been down while people went on, and here they are at no further cost.
-                for event in unheard(&activities, &self.record.info, self.record.first_seen) {
-                    let now = Timestamp::now();
-                    self.agent.store.accept(event, now, now).await?;
-                }
-                self.already =
-                    activities.into_iter().filter_map(|activity| Some((activity.step?, activity.id))).collect();
-                tracing::info!(shown = self.already.len(), "a turn is resumed");
-                if self.session.is_under_way() && !self.has_spoken() {
-                    self.greet();
-                }
-                return self.refresh().await;
-            }
-            Err(error) => match error.disposition() {
-                Disposition::TellModel => Flow::Go,
-                Disposition::Retry { .. } | Disposition::GiveUp => self.later(&error),
-            },
-        };
-        Ok(flow)
     }
 
     async fn read_context(&mut self) -> Result<Flow, StoreError> {
@@ -264,9 +245,11 @@ impl Drive<'_> {
     fn later(&self, error: &PlaneError) -> Flow {
         let wait = match error.disposition() {
             Disposition::Retry { after: Some(after) } => after,
-            Disposition::Retry { after: None } | Disposition::TellModel | Disposition::GiveUp => {
-                Duration::from_secs(1 << self.record.attempts.min(8))
+            // Someone waits, and Plane may be back at any moment.
+            Disposition::Retry { after: None } | Disposition::TellModel => {
+                Duration::from_secs(1 << self.record.attempts.min(8)).min(LONGEST_RETRY_WAIT)
             }
+            Disposition::GiveUp => Duration::from_secs(1 << self.record.attempts.min(8)),
         };
         // What may pass is tried for as long as it takes; without a credential there is an end.
         let speechless = match error.disposition() {

@@ -38,6 +38,9 @@ use crate::{
 /// How long open connections may take to finish at shutdown.
 const CONNECTIONS_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often a turn that goes on makes sure that it was not stopped. It costs a request each time.
+const STATUS_EVERY: Duration = Duration::from_secs(60);
+
 /// Sent for a write beyond the size a file may have.
 const SIGXFSZ: i32 = 25;
 
@@ -111,6 +114,7 @@ impl App {
                 max_steps: config.agent.max_steps,
                 max_turn: config.agent.max_turn,
                 settle: config.plane.settle,
+                status_every: STATUS_EVERY,
             },
             tasks,
         });

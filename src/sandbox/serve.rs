@@ -186,7 +186,7 @@ async fn plane(State(shared): State<Arc<Shared>>, ConnectInfo(line): ConnectInfo
         Some(Breakage::ResetAndLateEffect(delay)) => {
             line.cut();
             let shared = Arc::clone(&shared);
-            tokio::spawn(async move {
+            shared.tasks.clone().spawn(async move {
                 tokio::time::sleep(delay).await;
                 drop(answer(&shared, &Call { checked: true, ..call }));
                 shared.touch();

@@ -68,6 +68,17 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         max_steps: 6,
     },
     Scenario {
+        name: "a stop that nobody tells of",
+        think: |request| match results(request) {
+            0 => Thinks::CallsWhenTold(vec![("read_work_item", json!({"key": "MOB-1"}))]),
+            _ => Thinks::Never,
+        },
+        acts: &[Act::Mention("look"), Act::Asked, Act::StopUnheard, Act::LetSpeak],
+        ends: 1,
+        end: ("response", "stopped"),
+        max_steps: 6,
+    },
+    Scenario {
         name: "a stop while a question waits",
         think: |_| Thinks::Calls("", vec![("ask_user", json!({"question": "Which one?"}))]),
         acts: &[Act::Mention("choose"), Act::AtRest(1), Act::Stop],

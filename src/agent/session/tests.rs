@@ -5,14 +5,26 @@ use proptest::prelude::*;
 use serde_json::Map;
 
 use super::*;
-use crate::domain::{activity::Saying, ids::ActivityId};
+use crate::{
+    agent::journal::PassedOver,
+    domain::{
+        activity::Saying,
+        ids::{ActivityId, ProjectId, WorkItemId},
+        write::{PlannedWrite, Target, Write},
+    },
+};
 
 fn run() -> RunId {
     "66666666-6666-4666-8666-666666666666".parse().unwrap()
 }
 
 fn limits() -> Limits {
-    Limits { max_steps: 3, max_turn: std::time::Duration::from_secs(60), settle: std::time::Duration::ZERO }
+    Limits {
+        max_steps: 3,
+        max_turn: std::time::Duration::from_secs(60),
+        settle: std::time::Duration::ZERO,
+        status_every: std::time::Duration::MAX,
+    }
 }
 
 fn said(text: &str) -> Said {
@@ -38,6 +50,13 @@ fn replied(text: &str, calls: Vec<ToolCall>) -> Entry {
 
 fn done(id: &str) -> Entry {
     Entry::ToolDone { call_id: id.to_owned(), text: format!("result of {id}"), failed: false, receipt: None }
+}
+
+fn intended_write(id: &str) -> Entry {
+    let item = Target { project: ProjectId(uuid::Uuid::nil()), id: WorkItemId(uuid::Uuid::nil()) };
+    let write = Write::AddComment { item, html: "<p>x</p>".to_owned() };
+    let write = PlannedWrite { write, summary: "Comment on MOB-1".to_owned(), changes: Vec::new() };
+    Entry::WriteIntended { at: Timestamp::UNIX_EPOCH, call_id: id.to_owned(), write }
 }
 
 fn closed() -> Entry {
@@ -293,13 +312,40 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 .collect();
             replied(text, calls)
         }),
-        id.prop_map(done),
+        id.clone().prop_map(done),
+        id.prop_map(intended_write),
+        Just(Entry::PassedOver { activity: None, reason: PassedOver::Answered }),
         Just(Entry::BoundHit { bound: Bound::WallTime }),
         Just(Entry::Failed { failure: Failure::plain(FailureCode::Internal) }),
         Just(Entry::Stopped),
         Just(Entry::StopMoot),
         Just(closed()),
     ]
+}
+
+#[test]
+fn a_change_under_way_is_taken_up_as_it_was_meant_and_never_called_undone() {
+    let calls = vec![call("a", "add_comment", "{}"), call("b", "add_comment", r#"{"text":"y"}"#)];
+    let begun = vec![opened("go"), context(), replied("", calls), intended_write("b")];
+    let session = after(begun.clone());
+    let Step::CallTools(planned) = session.next() else { panic!("{:?}", session.next()) };
+    assert_eq!(planned.iter().map(|call| call.intended.is_some()).collect::<Vec<_>>(), [false, true]);
+    let before = after(begun[..3].to_vec());
+    let Step::CallTools(keys) = before.next() else { panic!("{:?}", before.next()) };
+    assert_eq!(keys[1].finished_key, planned[1].finished_key, "an intention does not move the key it is known by");
+
+    let mut stopped = session;
+    stopped.absorb(Entry::Stopped);
+    let messages = stopped.messages();
+    assert_sendable(&messages);
+    let results: Vec<_> = messages
+        .iter()
+        .filter_map(|message| match message {
+            Message::Tool { text, .. } => Some(text.as_str()),
+            Message::System { .. } | Message::User { .. } | Message::Assistant(_) => None,
+        })
+        .collect();
+    assert!(results[0].starts_with("Not carried out") && results[1].contains("may or may not"), "{results:?}");
 }
 
 #[test]

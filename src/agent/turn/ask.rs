@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Cut, Drive, Flow};
 use crate::{
     agent::{
+        intake::in_written_order,
         journal::{Bound, Entry, Failure, FailureCode},
         narrator::{Doing, Note},
         prompts::{PromptError, nothing},
@@ -20,6 +21,9 @@ impl Drive<'_> {
     pub(super) async fn ask_model(&mut self, mode: AskMode) -> Result<Flow, StoreError> {
         if !self.waiting.prompts.is_empty() {
             return self.steer().await;
+        }
+        if let Some(flow) = self.heed_unheard_stop(self.agent.limits.status_every).await? {
+            return Ok(flow);
         }
         let request = match self.request(mode) {
             Ok(request) => request,
@@ -49,7 +53,8 @@ impl Drive<'_> {
     /// Prompts that came while the turn ran join it before the model is asked again.
     async fn steer(&mut self) -> Result<Flow, StoreError> {
         let numbers = self.waiting.prompts.iter().map(|waiting| waiting.number).collect();
-        let (agent, info, prompts) = (self.agent, self.record.info.clone(), self.waiting.prompts.clone());
+        let (agent, info, prompts) =
+            (self.agent, self.record.info.clone(), in_written_order(self.waiting.prompts.clone()));
         let said = match self.unless_cut(agent.said(&info, &prompts)).await {
             Cut::Done(said) => said,
             Cut::Deadline => {

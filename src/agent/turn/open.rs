@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Cut, Drive, Flow};
 use crate::{
-    agent::{journal::Entry, narrator::Note},
+    agent::{intake::in_written_order, journal::Entry, narrator::Note},
     domain::disposition::Disposition,
     store::{Release, StoreError},
 };
@@ -33,7 +33,8 @@ impl Drive<'_> {
         if certain {
             self.begin_turn();
         }
-        let (agent, info, prompts) = (self.agent, self.record.info.clone(), self.waiting.prompts.clone());
+        let (agent, info, prompts) =
+            (self.agent, self.record.info.clone(), in_written_order(self.waiting.prompts.clone()));
         let said = match self.unless_cut(agent.said(&info, &prompts)).await {
             Cut::Done(said) => said,
             Cut::Stop => return self.refresh().await,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Cut, Drive, Flow, work::action};
+use super::{Cut, Drive, Flow, STATUS_BEFORE_CHANGE, work::action};
 use crate::{
     agent::{
         effects::{self, Attempt},
@@ -37,6 +37,11 @@ enum Ready {
 
 impl Drive<'_> {
     pub(super) async fn call_write(&mut self, planned: &PlannedCall) -> Result<Flow, StoreError> {
+        if planned.intended.is_none()
+            && let Some(flow) = self.heed_unheard_stop(STATUS_BEFORE_CHANGE.min(self.agent.limits.status_every)).await?
+        {
+            return Ok(flow);
+        }
         self.doing(Doing::Tools);
         self.narrate(Note::ActionStarted(action(planned, planned.started_key, None)));
         let ready = match planned.intended.clone() {

@@ -79,6 +79,8 @@ pub(crate) enum Act {
     MentionWithoutPrompt(&'static str),
     Reply(&'static str),
     Stop,
+    /// A stop whose event comes only when everything is over.
+    StopUnheard,
     /// Awaits that the model was asked.
     Asked,
     /// Awaits that so many turns have shown their last word.
@@ -213,6 +215,8 @@ impl Life {
         let plane: Arc<dyn PlaneApi> = Arc::new(Faulty::new(Arc::clone(&world.client), &seams));
         let thinker: Arc<dyn Model> = Arc::new(Thinker { think: scenario.think, stage: Arc::clone(stage) });
         let policy = RetryPolicy { max_retries: 2, max_wait: Duration::from_secs(5) };
+        let is_unheard = scenario.acts.iter().any(|act| matches!(act, Act::StopUnheard));
+        let status_every = if is_unheard { Duration::ZERO } else { PATIENCE };
         let agent = Arc::new(Agent {
             name: "aileron".to_owned(),
             store: Arc::clone(&faulty_store),
@@ -225,6 +229,7 @@ impl Life {
                 max_steps: scenario.max_steps,
                 max_turn: Duration::from_secs(600),
                 settle: Duration::ZERO,
+                status_every,
             },
             tasks: TaskTracker::new(),
         });
@@ -359,6 +364,7 @@ impl Play<'_> {
                 plane.stop(self.run(), AUTHOR).await;
                 self.deliver().await;
             }
+            Act::StopUnheard => drop(plane.stop(self.run(), AUTHOR).await),
             Act::LetSpeak => {
                 self.stage.may_speak.send_replace(true);
             }
@@ -411,6 +417,7 @@ impl Play<'_> {
                     | Act::MentionWithoutPrompt(_)
                     | Act::Reply(_)
                     | Act::Stop
+                    | Act::StopUnheard
                     | Act::LetSpeak => {}
                 }
             };
