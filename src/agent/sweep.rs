@@ -7,7 +7,7 @@
 //! [`Store::accept`](crate::store::Store::accept) like a webhook, which knows what it has seen.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -73,7 +73,7 @@ impl Sweep {
 
     async fn pass(&mut self) -> Result<(), StoreError> {
         let known = self.agent.store.runs(MOST_RUNS).await?;
-        let chosen = self.choose(known, Timestamp::now());
+        let chosen = choose(&mut self.looked_at, self.every, known, Timestamp::now());
         let now = Instant::now();
         let ids = chosen.values().flatten().map(|record| (record.info.id, now));
         self.looked_at.extend(ids);
@@ -85,26 +85,31 @@ impl Sweep {
         }
         Ok(())
     }
+}
 
-    /// The runs to look at in this pass, those not looked at for longest first.
-    fn choose(&mut self, known: Vec<RunRecord>, now: Timestamp) -> BTreeMap<WorkspaceId, Vec<RunRecord>> {
-        let mut chosen: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for record in known {
-            let expired = now.duration_since(record.touched_at).as_hours() >= LONGEST_ABSENCE_HOURS;
-            if !expired && !matches!(record.state, RunState::Dead { .. }) {
-                chosen.entry(record.info.workspace).or_default().push(record);
-            }
+/// The runs to look at in one pass, those not looked at for longest first.
+fn choose(
+    looked_at: &mut HashMap<RunId, Instant>,
+    every: Duration,
+    known: Vec<RunRecord>,
+    now: Timestamp,
+) -> BTreeMap<WorkspaceId, Vec<RunRecord>> {
+    let mut chosen: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for record in known {
+        let expired = now.duration_since(record.touched_at).as_hours() >= LONGEST_ABSENCE_HOURS;
+        if !expired && !matches!(record.state, RunState::Dead { .. }) {
+            chosen.entry(record.info.workspace).or_default().push(record);
         }
-        let still_known: Vec<_> = chosen.values().flatten().map(|record| record.info.id).collect();
-        self.looked_at.retain(|run, _| still_known.contains(run));
-        let most = AT_ONCE + usize::try_from(self.every.as_secs() / GAP.as_secs()).unwrap_or(0);
-        for runs in chosen.values_mut() {
-            // A stable sort keeps the most recently touched first among equals.
-            runs.sort_by_key(|record| self.looked_at.get(&record.info.id).copied());
-            runs.truncate(most);
-        }
-        chosen
     }
+    let still_known: HashSet<_> = chosen.values().flatten().map(|record| record.info.id).collect();
+    looked_at.retain(|run, _| still_known.contains(run));
+    let most = AT_ONCE + usize::try_from(every.as_secs() / GAP.as_secs()).unwrap_or(0);
+    for runs in chosen.values_mut() {
+        // A stable sort keeps the most recently touched first among equals.
+        runs.sort_by_key(|record| looked_at.get(&record.info.id).copied());
+        runs.truncate(most);
+    }
+    chosen
 }
 
 /// Looks at runs of one workspace, and says how much was found.
@@ -197,4 +202,143 @@ pub(super) fn unheard(activities: &[RunActivity], run: &RunInfo, first_seen: Tim
 pub(super) fn ended_since(activities: &[RunActivity], time: Timestamp) -> bool {
     let is_ending = |activity: &RunActivity| activity.kind == RunActivityKind::Ending;
     activities.iter().filter(|activity| is_ending(activity)).any(|activity| activity.created_at > Some(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::ids::{ActivityId, UserId};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn at(secs: i64) -> Timestamp {
+        NOW + SignedDuration::from_secs(secs)
+    }
+
+    fn info(workspace: u128) -> RunInfo {
+        RunInfo {
+            id: RunId(Uuid::new_v4()),
+            workspace: WorkspaceId(Uuid::from_u128(workspace)),
+            project: None,
+            work_item: None,
+            agent_user: Some(UserId(Uuid::from_u128(7))),
+            creator: None,
+            comment: None,
+            source_comment: None,
+        }
+    }
+
+    fn record(workspace: u128, touched_at: Timestamp, state: RunState) -> RunRecord {
+        RunRecord {
+            info: info(workspace),
+            state,
+            attempts: 0,
+            prompted: true,
+            first_seen: touched_at,
+            touched_at,
+            stopped_at: None,
+            journal_len: 0,
+            history_lost: false,
+        }
+    }
+
+    fn ids(chosen: &BTreeMap<WorkspaceId, Vec<RunRecord>>) -> Vec<RunId> {
+        chosen.values().flatten().map(|record| record.info.id).collect()
+    }
+
+    /// A way to choose runs, without an agent that could look at them.
+    struct Choice {
+        every: Duration,
+        looked_at: HashMap<RunId, Instant>,
+    }
+
+    impl Choice {
+        fn every_secs(secs: u64) -> Self {
+            Self { every: Duration::from_secs(secs), looked_at: HashMap::new() }
+        }
+
+        fn of(&mut self, known: &[RunRecord], now: Timestamp) -> BTreeMap<WorkspaceId, Vec<RunRecord>> {
+            let chosen = choose(&mut self.looked_at, self.every, known.to_vec(), now);
+            self.looked_at.extend(ids(&chosen).into_iter().map(|id| (id, Instant::now())));
+            chosen
+        }
+    }
+
+    #[test]
+    fn expired_and_dead_runs_are_left_alone() {
+        let old = record(1, at(0), RunState::Idle);
+        let dead = record(1, at(6 * 86_400), RunState::Dead { reason: "gone".to_owned() });
+        let fresh = record(1, at(6 * 86_400), RunState::Idle);
+        let chosen = Choice::every_secs(300).of(&[fresh.clone(), dead, old], at(7 * 86_400));
+        assert_eq!(ids(&chosen), [fresh.info.id]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_looks_at_few_runs_of_each_workspace_and_all_come_to_their_turn() {
+        let mut known: Vec<_> = (0..40).map(|number| record(1, at(1000 - number), RunState::Idle)).collect();
+        known.push(record(2, at(0), RunState::Idle));
+        let mut choice = Choice::every_secs(300);
+        let first = choice.of(&known, at(2000));
+        assert_eq!(first.values().map(Vec::len).collect::<Vec<_>>(), [18, 1], "three and one every 20 seconds");
+        assert_eq!(ids(&first)[0], known[0].info.id, "the one touched last is first");
+        tokio::time::advance(Duration::from_secs(300)).await;
+        let second = choice.of(&known, at(2300));
+        let again = ids(&second).iter().filter(|id| ids(&first).contains(id)).count();
+        assert_eq!(again, 1, "only the lone run of the other workspace");
+        tokio::time::advance(Duration::from_secs(300)).await;
+        let third = ids(&choice.of(&known, at(2600)));
+        let seen = known.iter().filter(|run| {
+            let id = run.info.id;
+            ids(&first).contains(&id) || ids(&second).contains(&id) || third.contains(&id)
+        });
+        assert_eq!(seen.count(), known.len());
+    }
+
+    fn shown(at_secs: i64, kind: RunActivityKind, actor: u128) -> RunActivity {
+        RunActivity {
+            id: ActivityId(Uuid::new_v4()),
+            actor: Some(UserId(Uuid::from_u128(actor))),
+            created_at: Some(at(at_secs)),
+            step: None,
+            kind,
+        }
+    }
+
+    fn prompt(stop: bool) -> RunActivityKind {
+        RunActivityKind::Prompt { body: "words".to_owned(), stop }
+    }
+
+    fn times(events: &[RunEvent]) -> Vec<i64> {
+        let written_at = |event: &RunEvent| match &event.kind {
+            RunEventKind::Prompted(prompt) | RunEventKind::StopRequested(prompt) => prompt.written_at,
+            RunEventKind::Started => None,
+        };
+        events.iter().filter_map(written_at).map(Timestamp::as_second).collect()
+    }
+
+    #[test]
+    fn only_what_still_wants_an_answer_is_unheard() {
+        let now = Timestamp::now().as_second();
+        let (words, stop, end) =
+            (|at| shown(at, prompt(false), 1), |at| shown(at, prompt(true), 1), RunActivityKind::Ending);
+        let ended = |at| shown(at, end.clone(), 7);
+        let cases: [(&str, Vec<RunActivity>, Vec<i64>); 6] = [
+            ("a lone prompt", vec![words(now)], vec![now]),
+            ("answered before the run was known", vec![words(now - 900), ended(now - 890), words(now)], vec![now]),
+            ("not answered before it was known", vec![words(now - 900), words(now)], vec![now - 900, now]),
+            ("older than a week", vec![words(now - 8 * 86_400), words(now)], vec![now]),
+            ("voided by a stop", vec![words(now - 10), stop(now - 5)], vec![now - 5]),
+            ("a stop that is confirmed", vec![stop(now - 5), ended(now - 4), words(now)], vec![now]),
+        ];
+        let run = info(1);
+        for (name, activities, expected) in cases {
+            let first_seen = at(now - 600);
+            assert_eq!(times(&unheard(&activities, &run, first_seen)), expected, "{name}");
+        }
+        let own = vec![shown(now, prompt(false), 7)];
+        assert!(unheard(&own, &run, at(now - 600)).is_empty(), "its own words are no prompt");
+    }
 }

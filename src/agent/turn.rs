@@ -243,14 +243,7 @@ impl Drive<'_> {
 
     /// Leaves the run for later, or for good if it has been speechless too long.
     fn later(&self, error: &PlaneError) -> Flow {
-        let wait = match error.disposition() {
-            Disposition::Retry { after: Some(after) } => after,
-            // Someone waits, and Plane may be back at any moment.
-            Disposition::Retry { after: None } | Disposition::TellModel => {
-                Duration::from_secs(1 << self.record.attempts.min(8)).min(LONGEST_RETRY_WAIT)
-            }
-            Disposition::GiveUp => Duration::from_secs(1 << self.record.attempts.min(8)),
-        };
+        let wait = wait_before_retry(error.disposition(), self.record.attempts);
         // What may pass is tried for as long as it takes; without a credential there is an end.
         let speechless = match error.disposition() {
             Disposition::GiveUp => self.record.attempts >= SPEECHLESS_ATTEMPTS,
@@ -300,5 +293,35 @@ impl Drive<'_> {
         if let Some(narrator) = self.narrator.take() {
             narrator.quiet(farewell).await;
         }
+    }
+}
+
+/// How long a run is left alone after so many failed attempts.
+fn wait_before_retry(disposition: Disposition, attempts: u32) -> Duration {
+    let growing = Duration::from_secs(1 << attempts.min(8));
+    match disposition {
+        Disposition::Retry { after: Some(after) } => after,
+        // Someone waits, and Plane may be back at any moment.
+        Disposition::Retry { after: None } | Disposition::TellModel => growing.min(LONGEST_RETRY_WAIT),
+        // Only an admin can help.
+        Disposition::GiveUp => growing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_in_silence_for_a_plane_that_is_back() {
+        for attempts in 0..400 {
+            let unanswered = wait_before_retry(Disposition::Retry { after: None }, attempts);
+            assert!(unanswered <= Duration::from_secs(32), "{unanswered:?} after {attempts}");
+        }
+        let told = Disposition::Retry { after: Some(Duration::from_secs(70)) };
+        assert_eq!(wait_before_retry(told, 0), Duration::from_secs(70), "Plane's own word counts");
+        let hopeless: Duration = (0..SPEECHLESS_ATTEMPTS).map(|n| wait_before_retry(Disposition::GiveUp, n)).sum();
+        let days = hopeless.as_secs_f64() / 86_400.0;
+        assert!((0.9..1.2).contains(&days), "a run without a credential is given up after {days:.2} days");
     }
 }

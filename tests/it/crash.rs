@@ -161,6 +161,30 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         max_steps: 6,
     },
     Scenario {
+        name: "changes of every kind, tried again",
+        think: |request| {
+            let done = |what: &str| {
+                let holds = |message: &Message| matches!(message, Message::Tool { text, .. } if text.contains(what));
+                request.messages.iter().any(holds)
+            };
+            let mut calls = Vec::new();
+            if !done("Done: Change") {
+                calls.push(("update_work_item", json!({"priority": "urgent", "state": "In Progress"})));
+            }
+            if !done("Done: Comment") {
+                calls.push(("add_comment", json!({"text": "Begun."})));
+            }
+            if !done(": New work item") {
+                calls.push(("create_work_item", json!({"name": "Write to the customers", "assignees": ["bob"]})));
+            }
+            if calls.is_empty() { Thinks::Says("Begun.") } else { Thinks::Calls("", calls) }
+        },
+        acts: &[Act::MentionInNew("begin")],
+        ends: 1,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
         name: "a change that is asked for first",
         think: |request| match results(request) {
             0 => {

@@ -70,12 +70,15 @@ async fn all(points: Vec<impl Future<Output = String>>) -> (usize, Vec<String>) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trouble_at_any_call_of_plane_is_got_over() {
     let (plain, question) = (known("a plain answer").await, known("a question and its reply").await);
+    let changes = known("changes of every kind, tried again").await;
     let mut plans = Vec::new();
     for trouble in Trouble::ALL {
         plans.extend((1..=plain.undisturbed.plane_calls).map(|from| (&plain, Plan::Plane { from, times: 1, trouble })));
         plans.extend((1..=plain.undisturbed.plane_calls).map(|from| (&plain, Plan::Plane { from, times: 3, trouble })));
         let calls = 1..=question.undisturbed.plane_calls;
         plans.extend(calls.map(|from| (&question, Plan::Plane { from, times: 2, trouble })));
+        let calls = 1..=changes.undisturbed.plane_calls;
+        plans.extend(calls.map(|from| (&changes, Plan::Plane { from, times: 1, trouble })));
     }
     let points = plans.into_iter().map(|(known, plan)| async move {
         let played = play(&known.world, known.scenario, plan).await;

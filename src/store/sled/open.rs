@@ -341,9 +341,7 @@ fn settle_format(files: &Files, data_dir: &Path) -> Result<usize, StoreError> {
             let damaged = damaged_stores(data_dir).map_err(|error| at(data_dir, &error))?;
             let now = jiff::Timestamp::now();
             let listed = roster::read(&roster::path(data_dir), now);
-            if !(damaged.is_empty() && listed.is_empty()) {
-                retention::begin_anew(&mut view, now)?;
-            }
+            retention::begin(&mut view, now, !(damaged.is_empty() && listed.is_empty()))?;
             let restored = roster::restore(&mut view, &listed, now)?;
             files.commit(view.into_changes()?.writes)?;
             Ok(restored)

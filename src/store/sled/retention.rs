@@ -34,9 +34,11 @@ const SWEEP_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The key of the number of runs in [`Table::Meta`].
 const RUNS_KEY: &[u8] = b"runs";
-/// The key in [`Table::Meta`] of the number unknown runs count their journal entries from, for a store
-/// in the place of a damaged one.
+/// The key in [`Table::Meta`] of the number unknown runs count their journal entries from.
 const FIRST_ENTRY_KEY: &[u8] = b"first_entry";
+const BEGINNING_OF_2026_MS: i64 = 1_767_225_600_000;
+/// The key in [`Table::Meta`] of a mark that the store stands in the place of one that is lost.
+const AFTER_LOSS_KEY: &[u8] = b"after_loss";
 /// The key of the [`Sweep`] in [`Table::Meta`].
 const SWEEP_KEY: &[u8] = b"sweep";
 
@@ -101,8 +103,8 @@ pub(super) fn count_run(view: &mut View<'_>) -> Result<(), StoreError> {
 pub(super) fn take_remains(view: &mut View<'_>, id: RunId) -> Result<Remains, StoreError> {
     let key = remains_key(id);
     let Some(bytes) = view.get(Table::Seen, &key)? else {
+        let history_lost = view.get(Table::Meta, AFTER_LOSS_KEY)?.is_some();
         let first_entry = view.get(Table::Meta, FIRST_ENTRY_KEY)?;
-        let history_lost = first_entry.is_some();
         let journal_len = first_entry.map_or(Ok(0), |bytes| decode(Table::Meta, &bytes))?;
         return Ok(Remains { journal_len, history_lost, ..Remains::default() });
     };
@@ -112,16 +114,21 @@ pub(super) fn take_remains(view: &mut View<'_>, id: RunId) -> Result<Remains, St
     Ok(remains)
 }
 
-/// Marks a store begun in the place of one that is lost. A run it does not know may have been in
-/// that one, so its turns are counted from a number they cannot have reached.
-pub(super) fn begin_anew(view: &mut View<'_>, now: Timestamp) -> Result<(), StoreError> {
+/// Begins a store. A run it does not know may have been worked on from another one, which is lost or on
+/// another machine, so its turns are counted from a number they cannot have reached: nothing gets the
+/// name of what was done there.
+pub(super) fn begin(view: &mut View<'_>, now: Timestamp, after_loss: bool) -> Result<(), StoreError> {
     view.insert(Table::Meta, FIRST_ENTRY_KEY.to_vec(), encode(Table::Meta, &first_entry(now))?);
+    if after_loss {
+        view.insert(Table::Meta, AFTER_LOSS_KEY.to_vec(), encode(Table::Meta, &now)?);
+    }
     Ok(())
 }
 
-/// A number that no count of a run's entries has reached by `now`: the time in seconds.
+/// A number that no count of a run's entries has reached by `now`: the quarters of a second since 2026.
+/// It fits the 32 bits of a turn's number until 2060.
 pub(super) fn first_entry(now: Timestamp) -> u64 {
-    u64::try_from(now.as_second()).unwrap_or(0)
+    u64::try_from((now.as_millisecond() - BEGINNING_OF_2026_MS) / 250).unwrap_or(0)
 }
 
 fn prune_runs(
