@@ -145,7 +145,10 @@ impl Run {
         if self.status == Status::Stopped && activity.kind != ActivityKind::Prompt {
             return Err(misstep.unwrap_or(Misstep::AfterStop(activity.kind)));
         }
-        self.status = self.status_after(activity.kind);
+        // What pressing stop does to the status is done where it is pressed.
+        if activity.signal != "stop" {
+            self.status = self.status_after(activity.kind);
+        }
         let over = activity.kind.is_terminal() && activity.kind != ActivityKind::Elicitation;
         self.ended_at = over.then_some(activity.created_at);
         self.updated_at = activity.created_at;
