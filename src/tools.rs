@@ -8,6 +8,7 @@ pub mod add_comment;
 pub mod ask_user;
 pub mod create_work_item;
 pub mod describe;
+pub mod find_similar_work_items;
 mod item_change;
 pub mod list_project_facts;
 pub mod list_work_items;
@@ -16,6 +17,7 @@ pub mod read_work_item;
 mod resolve;
 mod schema;
 pub mod search_work_items;
+mod similar;
 mod target;
 pub mod toolbox;
 pub mod update_work_item;
@@ -147,6 +149,7 @@ pub fn all() -> Vec<Box<dyn Tool>> {
     vec![
         Box::new(read_work_item::ReadWorkItem),
         Box::new(search_work_items::SearchWorkItems),
+        Box::new(find_similar_work_items::FindSimilarWorkItems),
         Box::new(list_work_items::ListWorkItems),
         Box::new(read_comments::ReadComments),
         Box::new(list_project_facts::ListProjectFacts),

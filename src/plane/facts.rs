@@ -1,4 +1,5 @@
-//! What changes seldom about a project, remembered for a while: its name, states, labels, members.
+//! What changes seldom about a project, remembered for a while: its name, states, labels, members, and
+//! roughly what its work items are about.
 
 use std::{
     collections::HashMap,
@@ -8,14 +9,20 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{PlaneApi, PlaneError};
+use super::{ItemOrder, PlaneApi, PlaneError};
 use crate::domain::{
     ids::{ProjectId, WorkspaceId},
-    work_item::{Label, Person, Project, State},
+    work_item::{Label, Person, Project, State, WorkItem},
 };
 
 /// Projects remembered at the same time.
 const MOST_PROJECTS: usize = 500;
+/// Projects whose work items are remembered at the same time; these are large.
+const MOST_ITEM_LISTS: usize = 20;
+/// Pages of a hundred work items that are remembered, the ones updated last.
+const ITEM_PAGES: u32 = 5;
+/// Most of a description that is remembered, in bytes.
+const LONGEST_DESCRIPTION_BYTES: usize = 8 * 1024;
 
 /// Remembers facts per project for a fixed time. Callers that ask for the same fact at the same time
 /// cause one request; failures are not remembered.
@@ -26,6 +33,14 @@ pub struct Facts {
     states: Remembered<Vec<State>>,
     labels: Remembered<Vec<Label>>,
     members: Remembered<Vec<Person>>,
+    items: Remembered<RecentItems>,
+}
+
+/// The work items of a project that were updated last, their descriptions shortened.
+pub struct RecentItems {
+    pub items: Vec<WorkItem>,
+    /// How many the project has.
+    pub total: u64,
 }
 
 impl Facts {
@@ -38,6 +53,7 @@ impl Facts {
             states: Remembered::default(),
             labels: Remembered::default(),
             members: Remembered::default(),
+            items: Remembered { most: MOST_ITEM_LISTS, ..Remembered::default() },
         }
     }
 
@@ -66,9 +82,48 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// The five hundred work items that were updated last. It takes a request for each hundred.
+    ///
+    /// # Errors
+    /// What [`PlaneApi::work_items`] answers.
+    pub async fn recent_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+    ) -> Result<Arc<RecentItems>, PlaneError> {
+        self.items.get((workspace, project), self.ttl, || self.fetch_items(workspace, project)).await
+    }
+
+    async fn fetch_items(&self, workspace: WorkspaceId, project: ProjectId) -> Result<RecentItems, PlaneError> {
+        let mut recent = RecentItems { items: Vec::new(), total: 0 };
+        for number in 0..ITEM_PAGES {
+            let page = self.api.work_items(workspace, project, ItemOrder::RecentlyUpdatedFirst, number, 100).await?;
+            recent.total = page.total;
+            for mut item in page.items {
+                let mut end = item.description_html.len().min(LONGEST_DESCRIPTION_BYTES);
+                while !item.description_html.is_char_boundary(end) {
+                    end -= 1;
+                }
+                item.description_html.truncate(end);
+                item.description_html.shrink_to_fit();
+                // An item that was updated meanwhile may be on two pages.
+                if recent.items.iter().all(|known| known.id != item.id) {
+                    recent.items.push(item);
+                }
+            }
+            if !page.more {
+                break;
+            }
+        }
+        Ok(recent)
+    }
+}
+
 type Key = (WorkspaceId, ProjectId);
 
 struct Remembered<T> {
+    most: usize,
     slots: Mutex<HashMap<Key, Slot<T>>>,
 }
 
@@ -85,7 +140,7 @@ struct Fact<T> {
 
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
-        Self { slots: Mutex::default() }
+        Self { most: MOST_PROJECTS, slots: Mutex::default() }
     }
 }
 
@@ -106,7 +161,7 @@ impl<T> Remembered<T> {
 
     fn slot(&self, key: Key) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= MOST_PROJECTS
+        if slots.len() >= self.most
             && !slots.contains_key(&key)
             && let Some(oldest) = slots.iter().min_by_key(|(_, slot)| slot.asked_at).map(|(key, _)| *key)
         {

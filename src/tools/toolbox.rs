@@ -16,6 +16,7 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("add_comment.md", include_str!("../../tools/add_comment.md")),
     ("ask_user.md", include_str!("../../tools/ask_user.md")),
     ("create_work_item.md", include_str!("../../tools/create_work_item.md")),
+    ("find_similar_work_items.md", include_str!("../../tools/find_similar_work_items.md")),
     ("list_project_facts.md", include_str!("../../tools/list_project_facts.md")),
     ("list_work_items.md", include_str!("../../tools/list_work_items.md")),
     ("read_comments.md", include_str!("../../tools/read_comments.md")),

@@ -25,6 +25,7 @@ mod oauth;
 mod plane_trouble;
 mod provider;
 mod restart;
+mod similar;
 mod stop;
 mod webhooks;
 mod writes;

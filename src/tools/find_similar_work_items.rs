@@ -1,0 +1,97 @@
+//! Finds likely duplicates: work items whose titles and descriptions are much alike.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    Effect, ToolCx, ToolError, ToolOutput, TypedTool, describe,
+    similar::{Corpus, Match},
+    target,
+};
+use crate::{
+    domain::work_item::WorkItem,
+    plane::{facts::RecentItems, html},
+};
+
+const DEFAULT_LIMIT: u32 = 5;
+const MAX_LIMIT: u32 = 20;
+/// Less alike than this is chance.
+const LEAST_SCORE: f64 = 0.05;
+const TEXT_LIMIT_CHARS: usize = 2_000;
+
+pub struct FindSimilarWorkItems;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Args {
+    /// Key such as MOB-12, or id. Leave out for the current work item.
+    #[serde(default)]
+    work_item: Option<String>,
+    /// A text to compare instead, for something that is no work item yet.
+    #[serde(default)]
+    text: Option<String>,
+    /// Most candidates to return, 1 to 20; 5 if left out.
+    #[serde(default)]
+    limit: Option<u32>,
+}
+
+#[async_trait]
+impl TypedTool for FindSimilarWorkItems {
+    type Args = Args;
+    const NAME: &'static str = "find_similar_work_items";
+    const EFFECT: Effect = Effect::Read;
+
+    async fn call(&self, args: Args, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
+        let project = target::current_project(cx)?;
+        let (title, text, itself) = match args.text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+            Some(text) => (text.chars().take(TEXT_LIMIT_CHARS).collect(), String::new(), None),
+            None => {
+                let item = target::work_item(args.work_item.as_deref(), cx).await?;
+                (item.name.clone(), plain(&item), Some(item.id))
+            }
+        };
+        let recent = cx.facts.recent_items(cx.workspace, project).await?;
+        let others: Vec<&WorkItem> = recent.items.iter().filter(|item| Some(item.id) != itself).collect();
+        let limit = args.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT) as usize;
+        let found = compare(&title, &text, &others, limit);
+        Ok(told(&found, &others, &recent))
+    }
+}
+
+/// The candidates, as places in `others`.
+fn compare(title: &str, text: &str, others: &[&WorkItem], limit: usize) -> Vec<Match> {
+    let texts: Vec<_> = others.iter().map(|item| plain(item)).collect();
+    let rest = others.iter().zip(&texts).map(|(item, text)| (item.name.as_str(), text.as_str()));
+    let corpus = Corpus::new(std::iter::once((title, text)).chain(rest));
+    let mut found = corpus.like(0, limit);
+    found.retain(|candidate| candidate.score >= LEAST_SCORE);
+    found.into_iter().map(|candidate| Match { index: candidate.index - 1, ..candidate }).collect()
+}
+
+fn plain(item: &WorkItem) -> String {
+    html::to_markdown(&item.description_html, &|_| None, TEXT_LIMIT_CHARS)
+}
+
+fn told(found: &[Match], others: &[&WorkItem], recent: &RecentItems) -> ToolOutput {
+    let looked_at = recent.items.len();
+    let all = if (looked_at as u64) < recent.total {
+        format!("the {looked_at} work items updated last of {}", recent.total)
+    } else {
+        format!("all {looked_at} work items of the project")
+    };
+    if found.is_empty() {
+        let text = format!("Nothing similar among {all}.");
+        return ToolOutput { text, summary: "nothing similar".to_owned() };
+    }
+    let lines = found.iter().filter_map(|candidate| {
+        let item = others.get(candidate.index)?;
+        let shared = candidate.shared.join(", ");
+        Some(format!("{}\n  alike {:.0} %, shares: {shared}", describe::row(item), candidate.score * 100.0))
+    });
+    let text = format!(
+        "Candidates among {all}, the most alike first. Alike means that the words are; read one before you call it a duplicate.\n\n{}",
+        lines.collect::<Vec<_>>().join("\n")
+    );
+    ToolOutput { text, summary: format!("{} candidates", found.len()) }
+}
