@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::budget::WritePass;
 use crate::domain::{
     activity::{Draft, Posted, RunActivity},
     disposition::Disposition,
@@ -112,6 +113,9 @@ pub trait PlaneApi: Send + Sync {
     /// The project's members. Plane also lists removed ones and tells no role.
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Person>, PlaneError>;
 
+    /// Waits for the right to send one change. Nothing has been sent when this is given up.
+    async fn write_pass(&self, workspace: WorkspaceId) -> Result<WritePass, PlaneError>;
+
     /// Adds a comment under `key`. A comment that has the key already counts as this one, but Plane
     /// does not keep two requests at the same time apart: never send one key twice at once, and after
     /// an unknown outcome look first.
@@ -121,6 +125,7 @@ pub trait PlaneApi: Send + Sync {
         item: Target,
         html: &str,
         key: StepKey,
+        pass: WritePass,
     ) -> Result<CommentId, PlaneError>;
 
     /// The comment added under `key`. Plane has no look-up for it, so the comments are read.
@@ -139,6 +144,7 @@ pub trait PlaneApi: Send + Sync {
         project: ProjectId,
         fields: &ItemFields,
         key: StepKey,
+        pass: WritePass,
     ) -> Result<WorkItem, PlaneError>;
 
     /// The work item created under `key`.
@@ -156,6 +162,7 @@ pub trait PlaneApi: Send + Sync {
         workspace: WorkspaceId,
         item: Target,
         fields: &ItemFields,
+        pass: WritePass,
     ) -> Result<WorkItem, PlaneError>;
 }
 

@@ -236,6 +236,14 @@ impl Sandbox {
         self.shared.lock().faults.push(fault);
     }
 
+    /// The faults that have not struck even once, as method and path.
+    #[must_use]
+    pub fn faults_not_begun(&self) -> Vec<String> {
+        let world = self.shared.lock();
+        let unused = world.faults.iter().filter(|fault| !fault.struck);
+        unused.map(|fault| format!("{} {}", fault.method, fault.path)).collect()
+    }
+
     /// Forgets the faults that have not struck yet.
     pub fn clear_faults(&self) {
         self.shared.lock().faults.clear();

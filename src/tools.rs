@@ -28,7 +28,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::{item_change::same_text, toolbox::Toolbox, write::WriteTool};
+pub use self::{toolbox::Toolbox, write::WriteTool};
 use crate::{
     domain::{event::RunInfo, ids::WorkspaceId, write::PlannedWrite},
     plane::{PlaneApi, PlaneError, facts::Facts},
@@ -83,6 +83,15 @@ pub enum ToolError {
     /// The call is understood and not permitted.
     #[error("{0}")]
     NotAllowed(String),
+    /// The person stopped the run before it was made.
+    #[error("Not carried out: the person stopped the run.")]
+    Stopped,
+    /// It was tried, and Plane does not say what became of it.
+    #[error(
+        "It is unknown whether this was carried out: Plane did not answer and cannot be asked. Do not try it again; tell \
+         the person to look."
+    )]
+    OutcomeUnknown,
     #[error(transparent)]
     Plane(#[from] PlaneError),
 }

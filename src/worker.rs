@@ -96,7 +96,7 @@ impl Worker {
             sweep.spawn(Sweep::new(self.agent.clone(), self.sweep_every).run(shutdown.clone()));
         }
         let result = loop {
-            if let Err(error) = self.take_what_is_due(&mut turns).await {
+            if let Err(error) = self.take_what_is_due(&mut turns, &mut signals).await {
                 break Err(error);
             }
             let sleep = self.until_next_due().await;
@@ -112,9 +112,16 @@ impl Worker {
         result
     }
 
-    async fn take_what_is_due(&self, turns: &mut JoinSet<()>) -> Result<(), StoreError> {
+    async fn take_what_is_due(
+        &self,
+        turns: &mut JoinSet<()>,
+        signals: &mut broadcast::Receiver<Signal>,
+    ) -> Result<(), StoreError> {
         self.store.health()?;
+        self.heed_all(signals);
         while let Some(slot) = self.free_slot().await? {
+            // Every claim takes a commit, and no stop waits for a row of them.
+            self.heed_all(signals);
             let now = Timestamp::now();
             let Some(claim) = self.store.claim(now, after(now, LEASE)).await? else {
                 return Ok(());
@@ -180,6 +187,19 @@ impl Worker {
             Err(error) => {
                 tracing::error!(%error, "the store cannot forget what has grown old");
                 PRUNE_EVERY
+            }
+        }
+    }
+
+    /// Passes on what has been signalled so far.
+    fn heed_all(&self, signals: &mut broadcast::Receiver<Signal>) {
+        loop {
+            match signals.try_recv() {
+                Ok(signal) => self.heed(Ok(signal)),
+                Err(broadcast::error::TryRecvError::Lagged(missed)) => {
+                    self.heed(Err(broadcast::error::RecvError::Lagged(missed)));
+                }
+                Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => return,
             }
         }
     }

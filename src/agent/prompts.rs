@@ -26,6 +26,7 @@ const TEMPLATES: &[(&str, &str, &[&str])] = &[
     ("out_of_steps.md", include_str!("../../prompts/out_of_steps.md"), &["max_steps"]),
     ("question.md", include_str!("../../prompts/question.md"), &["question", "options"]),
     ("stopped.md", include_str!("../../prompts/stopped.md"), &[]),
+    ("unsure.md", include_str!("../../prompts/unsure.md"), &["changes"]),
     ("system.md", include_str!("../../prompts/system.md"), &["agent_name", "can_write", "today", "workspace"]),
 ];
 

@@ -14,19 +14,20 @@
 mod questions;
 mod transcript;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use self::transcript::Transcript;
 use super::{
     Limits,
     journal::{Bound, Entry, Failure, FailureCode, Outcome, Said},
     question::Question,
-    step::{AskMode, Ending, Intended, PlannedCall, Step},
+    step::{AskMode, Ending, PlannedCall, Step},
 };
 use crate::domain::{
     activity::Draft,
     ids::{RunId, StepKey},
     talk::{AssistantMessage, Finish, Message, ToolCall},
+    write::PlannedWrite,
 };
 
 /// How often the same call with the same arguments is carried out in one turn.
@@ -49,6 +50,11 @@ pub struct Session {
     transcript: Transcript,
     /// How often each call was made in this turn.
     calls_made: HashMap<(String, String), u32>,
+    /// The calls of this turn that may have changed something. None is made again: the second would be
+    /// another change, under another key.
+    intended_calls: HashSet<(String, String)>,
+    /// What may or may not have happened when the turn was cut short.
+    unsure: Vec<String>,
     /// The newest visible text of this turn, the best answer if a bound cuts it short.
     best_text: String,
     /// Words taken from the run's comment, whose own event may still come.
@@ -69,7 +75,7 @@ enum Phase {
         calls: Vec<ToolCall>,
         open: Vec<String>,
         /// By call, what is being changed and may have happened already.
-        intended: HashMap<String, Intended>,
+        intended: HashMap<String, PlannedWrite>,
         question: Option<Question>,
     },
     Closing(Ending),
@@ -91,6 +97,8 @@ impl Session {
             phase: Phase::Resting { question: None },
             transcript: Transcript::default(),
             calls_made: HashMap::new(),
+            intended_calls: HashSet::new(),
+            unsure: Vec::new(),
             best_text: String::new(),
             from_comment: None,
         }
@@ -130,7 +138,7 @@ impl Session {
         base_step: u32,
         calls: &[ToolCall],
         open: &[String],
-        intended: &HashMap<String, Intended>,
+        intended: &HashMap<String, PlannedWrite>,
     ) -> Vec<PlannedCall> {
         let key = |part| StepKey { run: self.run, turn: self.turn, step: base_step, part };
         (1u32..)
@@ -141,9 +149,15 @@ impl Session {
                 started_key: key(number * 2 - 1),
                 finished_key: key(number * 2),
                 intended: intended.get(&call.id).cloned(),
-                repeated: self.calls_made.get(&(call.name.clone(), call.arguments.clone())) > Some(&SAME_CALL_LIMIT),
+                repeated: self.is_repeated(call, intended),
             })
             .collect()
+    }
+
+    fn is_repeated(&self, call: &ToolCall, intended: &HashMap<String, PlannedWrite>) -> bool {
+        let same = (call.name.clone(), call.arguments.clone());
+        let changed_before = self.intended_calls.contains(&same) && !intended.contains_key(&call.id);
+        changed_before || self.calls_made.get(&same) > Some(&SAME_CALL_LIMIT)
     }
 
     /// Takes what happened. An entry that has no place in the present phase changes nothing, so a
@@ -154,7 +168,7 @@ impl Session {
             Entry::ContextRead { markdown } => self.read_context(markdown),
             Entry::Steered { prompts } => self.steer(prompts),
             Entry::Answered { message, finish, .. } => self.answered(message, &finish),
-            Entry::WriteIntended { at, call_id, write } => self.write_intended(call_id, Intended { at, write }),
+            Entry::WriteIntended { call_id, write, .. } => self.write_intended(call_id, write),
             Entry::ToolDone { call_id, text, .. } => self.tool_done(call_id, text),
             Entry::BoundHit { bound } => {
                 let best = self.best_text.clone();
@@ -174,6 +188,8 @@ impl Session {
         self.step = 0;
         self.asked = 0;
         self.calls_made.clear();
+        self.intended_calls.clear();
+        self.unsure.clear();
         self.best_text.clear();
     }
 
@@ -272,10 +288,13 @@ impl Session {
     }
 
     /// No step of its own: what is said of the call keeps its key however often it is taken up.
-    fn write_intended(&mut self, call_id: String, planned: Intended) {
-        if let Phase::Working { open, intended, .. } = &mut self.phase
+    fn write_intended(&mut self, call_id: String, planned: PlannedWrite) {
+        if let Phase::Working { calls, open, intended, .. } = &mut self.phase
             && open.contains(&call_id)
         {
+            if let Some(call) = calls.iter().find(|call| call.id == call_id) {
+                self.intended_calls.insert((call.name.clone(), call.arguments.clone()));
+            }
             intended.insert(call_id, planned);
         }
     }
@@ -332,10 +351,15 @@ impl Session {
         let mut open = Vec::new();
         match &mut self.phase {
             Phase::Working { open: calls, question, intended, .. } => {
-                open.extend(calls.drain(..).map(|call_id| {
-                    let text = if intended.contains_key(&call_id) { OUTCOME_UNKNOWN } else { NOT_CARRIED_OUT };
-                    (call_id, text)
-                }));
+                for call_id in calls.drain(..) {
+                    match intended.remove(&call_id) {
+                        Some(planned) => {
+                            self.unsure.push(planned.summary);
+                            open.push((call_id, OUTCOME_UNKNOWN));
+                        }
+                        None => open.push((call_id, NOT_CARRIED_OUT)),
+                    }
+                }
                 open.extend(question.take().map(|question| (question.call_id, NOT_CARRIED_OUT)));
             }
             Phase::Closing(Ending::Question(question)) => open.push((question.call_id.clone(), NOT_CARRIED_OUT)),

@@ -35,6 +35,22 @@ pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: S
     Draft { key, saying: within_limit(saying), detail: None }
 }
 
+/// Tells of changes that may have been made before the turn was cut short.
+pub(super) fn add_what_is_unsure(prompts: &Prompts, draft: &mut Draft, unsure: &[String]) {
+    if unsure.is_empty() {
+        return;
+    }
+    let plain = format!("It is unknown whether this was still done: {}", unsure.join(", "));
+    let told = or_plain(prompts.render("unsure.md", json!({ "changes": unsure })), &plain);
+    match &mut draft.saying {
+        Saying::Response { body } | Saying::Error { body, .. } | Saying::Elicitation { body, .. } => {
+            body.push_str("\n\n");
+            body.push_str(&told);
+        }
+        Saying::Thought { .. } | Saying::Action { .. } => {}
+    }
+}
+
 fn bounded(prompts: &Prompts, limits: Limits, bound: Bound, best: &str) -> String {
     let bound = match bound {
         Bound::Steps => "steps",

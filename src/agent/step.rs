@@ -1,7 +1,5 @@
 //! What the session asks the driver to do.
 
-use jiff::Timestamp;
-
 use super::{
     journal::{Bound, Failure},
     question::Question,
@@ -54,13 +52,6 @@ pub enum Step {
     Post(Draft),
 }
 
-/// A journalled intention.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Intended {
-    pub at: Timestamp,
-    pub write: PlannedWrite,
-}
-
 /// A tool call to be carried out, with the keys of its two activities. The second also names what the
 /// call changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,8 +59,8 @@ pub struct PlannedCall {
     pub call: ToolCall,
     pub started_key: StepKey,
     pub finished_key: StepKey,
-    /// What the call was about to change when it was last worked on, and since when. It may have happened.
-    pub intended: Option<Intended>,
+    /// What the call was about to change when it was last worked on. It may have happened.
+    pub intended: Option<PlannedWrite>,
     /// The same call was made often enough: tell the model instead of doing it again.
     pub repeated: bool,
 }

@@ -35,9 +35,11 @@ use crate::{
 const CONTEXT_ATTEMPTS: u32 = 4;
 /// Panics after which a turn is ended as our own fault.
 const MOST_PANICS: u32 = 3;
-/// Attempts after which a run that cannot speak at all (no installation, token refused, Plane gone) is
-/// given up: about a day, since the waits grow to four minutes.
+/// Attempts, the waits between which grow to four minutes, after which a run that cannot speak at all (no
+/// installation, token refused) is tried only once an hour: about a day.
 const SPEECHLESS_ATTEMPTS: u32 = 350;
+/// Attempts after which such a run is given up: another week.
+const MOST_SPEECHLESS_ATTEMPTS: u32 = SPEECHLESS_ATTEMPTS + 7 * 24;
 
 /// Longest time between two attempts while Plane does not answer: what is said after it comes before
 /// the silence has lasted a minute.
@@ -99,6 +101,7 @@ impl Agent {
             narrator: None,
             already: HashMap::new(),
             deadline: Instant::now() + self.limits.max_turn,
+            taken_up_at: Instant::now(),
             status_asked_at: Instant::now(),
         };
         let release = drive.drive(claim.unfinished, claim.journal.is_empty()).await;
@@ -119,6 +122,7 @@ struct Drive<'a> {
     /// resumed; an attempt of this process that fails leaves the run, so nothing is missing here.
     already: HashMap<String, ActivityId>,
     deadline: Instant,
+    taken_up_at: Instant,
     /// When Plane was last asked where the run stands, or when the run was taken up.
     status_asked_at: Instant,
 }
@@ -232,21 +236,12 @@ impl Drive<'_> {
         }
     }
 
-    /// Runs a piece of work that nothing but shutdown may cut off.
-    async fn unless_handed_back<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            done = work => Some(done),
-            () = self.control.hand_back.cancelled() => None,
-        }
-    }
-
     /// Leaves the run for later, or for good if it has been speechless too long.
     fn later(&self, error: &PlaneError) -> Flow {
         let wait = wait_before_retry(error.disposition(), self.record.attempts);
         // What may pass is tried for as long as it takes; without a credential there is an end.
         let speechless = match error.disposition() {
-            Disposition::GiveUp => self.record.attempts >= SPEECHLESS_ATTEMPTS,
+            Disposition::GiveUp => self.record.attempts >= MOST_SPEECHLESS_ATTEMPTS,
             Disposition::Retry { .. } | Disposition::TellModel => false,
         };
         if speechless {
@@ -303,7 +298,8 @@ fn wait_before_retry(disposition: Disposition, attempts: u32) -> Duration {
         Disposition::Retry { after: Some(after) } => after,
         // Someone waits, and Plane may be back at any moment.
         Disposition::Retry { after: None } | Disposition::TellModel => growing.min(LONGEST_RETRY_WAIT),
-        // Only an admin can help.
+        // Only an admin can help, and may do so days later.
+        Disposition::GiveUp if attempts >= SPEECHLESS_ATTEMPTS => Duration::from_secs(3600),
         Disposition::GiveUp => growing,
     }
 }
@@ -320,8 +316,9 @@ mod tests {
         }
         let told = Disposition::Retry { after: Some(Duration::from_secs(70)) };
         assert_eq!(wait_before_retry(told, 0), Duration::from_secs(70), "Plane's own word counts");
-        let hopeless: Duration = (0..SPEECHLESS_ATTEMPTS).map(|n| wait_before_retry(Disposition::GiveUp, n)).sum();
+        let hopeless: Duration =
+            (0..MOST_SPEECHLESS_ATTEMPTS).map(|attempts| wait_before_retry(Disposition::GiveUp, attempts)).sum();
         let days = hopeless.as_secs_f64() / 86_400.0;
-        assert!((0.9..1.2).contains(&days), "a run without a credential is given up after {days:.2} days");
+        assert!((7.9..8.2).contains(&days), "a run without a credential is given up after {days:.2} days");
     }
 }

@@ -60,7 +60,7 @@ uuid_ids! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StepKey {
     pub run: RunId,
-    /// Counts the run's turns from 1.
+    /// Counts the run's turns, from a number that is the store's own.
     pub turn: u32,
     /// Counts the turn's steps from 0.
     pub step: u32,

@@ -189,10 +189,21 @@ pub enum Written {
         /// Fields that Plane accepted and nevertheless left as they were.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         ignored: Vec<String>,
+        /// Fields that hold something else again by the time it was looked.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        overtaken: Vec<String>,
     },
     /// The fields hold neither what was there before nor what was meant: someone else has changed them
     /// since, and nothing was done.
     Overtaken { fields: Vec<String> },
+}
+
+impl Written {
+    /// Plainly done.
+    #[must_use]
+    pub fn done(id: Uuid) -> Self {
+        Self::Done { id, key: None, ignored: Vec::new(), overtaken: Vec::new() }
+    }
 }
 
 /// A write that was carried out, with all that is needed to tell of it or to put it back.

@@ -6,12 +6,13 @@ pub(in crate::plane) mod transport;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use reqwest::Method;
 
 use self::caller::{Call, Caller};
 pub use self::transport::http_client;
 use super::{
     ItemOrder, PlaneApi, PlaneError, RunStatus,
-    budget::Lane,
+    budget::{Lane, WritePass},
     credentials::Credentials,
     wire::{activity, list, record, write},
 };
@@ -28,6 +29,8 @@ use crate::{
 
 /// What Plane is asked to expand in work items, so that names come with the first request.
 const ITEM_EXPANSION: (&str, &str) = ("expand", "state,assignees,labels,project,created_by,parent");
+/// Pages of a hundred comments read in search of one that was added lately.
+const MOST_COMMENT_PAGES: u32 = 30;
 /// The group of the hidden state of items not yet accepted.
 const TRIAGE_GROUP: &str = "triage";
 
@@ -209,17 +212,22 @@ impl PlaneApi for PlaneClient {
         self.caller.whole_list(&call, record::member, |person| person.id).await
     }
 
+    async fn write_pass(&self, workspace: WorkspaceId) -> Result<WritePass, PlaneError> {
+        self.caller.write_pass(workspace).await
+    }
+
     async fn add_comment(
         &self,
         workspace: WorkspaceId,
         item: Target,
         html: &str,
         key: StepKey,
+        pass: WritePass,
     ) -> Result<CommentId, PlaneError> {
         let what = "the new comment";
         let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
         let call = Call { workspace, what, path: &path, query: &[], lane: Lane::Write };
-        match self.caller.post(&call, &write::comment(html, key)).await {
+        match self.caller.change(Method::POST, &call, &write::comment(html, key), pass).await {
             Ok(body) => Ok(readable(what, record::comment(&body))?.id),
             // The check is by external id alone, and that is ours.
             Err(PlaneError::Taken { id, .. }) => Ok(CommentId(id)),
@@ -235,9 +243,18 @@ impl PlaneApi for PlaneClient {
     ) -> Result<Option<CommentId>, PlaneError> {
         let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
         let call = Call { workspace, what: "the comments", path: &path, query: &[], lane: Lane::Write };
-        let comments = self.caller.whole_list(&call, write::comment_step, |(id, _)| *id).await?;
         let key = key.to_string();
-        Ok(comments.into_iter().find(|(_, step)| step.as_ref() == Some(&key)).map(|(id, _)| id))
+        // Newest first, so what was added lately is on the first page.
+        for number in 0..MOST_COMMENT_PAGES {
+            let page = self.caller.page(&call, number, 100, write::comment_step).await?;
+            if let Some((id, _)) = page.items.into_iter().find(|(_, step)| step.as_ref() == Some(&key)) {
+                return Ok(Some(id));
+            }
+            if !page.more {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     async fn create_work_item(
@@ -246,11 +263,12 @@ impl PlaneApi for PlaneClient {
         project: ProjectId,
         fields: &ItemFields,
         key: StepKey,
+        pass: WritePass,
     ) -> Result<WorkItem, PlaneError> {
         let what = "the new work item";
         let path = ["projects", &project.to_string(), "work-items"];
         let call = Call { workspace, what, path: &path, query: &[], lane: Lane::Write };
-        match self.caller.post(&call, &write::new_work_item(fields, key)).await {
+        match self.caller.change(Method::POST, &call, &write::new_work_item(fields, key), pass).await {
             Ok(body) => readable(what, record::work_item(&body, Some(project))),
             Err(PlaneError::Taken { id, .. }) => self.work_item(workspace, project, WorkItemId(id)).await,
             Err(error) => Err(error),
@@ -279,11 +297,12 @@ impl PlaneApi for PlaneClient {
         workspace: WorkspaceId,
         item: Target,
         fields: &ItemFields,
+        pass: WritePass,
     ) -> Result<WorkItem, PlaneError> {
         let what = "the change of the work item";
         let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string()];
         let call = Call { workspace, what, path: &path, query: &[], lane: Lane::Write };
-        let body = self.caller.patch(&call, &write::item_change(fields)).await?;
+        let body = self.caller.change(Method::PATCH, &call, &write::item_change(fields), pass).await?;
         readable(what, record::work_item(&body, Some(item.project)))
     }
 }

@@ -67,6 +67,13 @@ pub fn mentioned_users(html: &str) -> Vec<UserId> {
     users
 }
 
+/// Whether two pieces of HTML say the same. Plane writes what it stores in its own way.
+#[must_use]
+pub fn same_text(one: &str, other: &str) -> bool {
+    let plain = |html: &str| to_markdown(html, &|_| None, usize::MAX).trim().to_owned();
+    one == other || plain(one) == plain(other)
+}
+
 struct Converted {
     text: String,
     own_mention_dropped: bool,

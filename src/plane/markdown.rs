@@ -3,7 +3,7 @@
 //! Plane stores comments as they come, so nothing that runs, loads or hides may get through: raw HTML is
 //! shown as text, only web and mail addresses are linked, and an image becomes a link to it.
 
-use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, html};
 
 use crate::domain::ids::UserId;
 
@@ -40,7 +40,9 @@ fn harmless(event: Event<'_>) -> Event<'_> {
     if let Event::Start(Tag::Link { link_type, dest_url, title, id } | Tag::Image { link_type, dest_url, title, id }) =
         event
     {
-        let dest_url = if is_linkable(&dest_url) { dest_url } else { CowStr::Borrowed("#") };
+        // An address in angle brackets gets its scheme when it is written out.
+        let is_mail = link_type == LinkType::Email;
+        let dest_url = if is_mail || is_linkable(&dest_url) { dest_url } else { CowStr::Borrowed("#") };
         return Event::Start(Tag::Link { link_type, dest_url, title, id });
     }
     if matches!(event, Event::Start(Tag::HtmlBlock)) {
@@ -115,6 +117,7 @@ mod tests {
             "**b** <script>x</script>\n\n<img src=x onerror=y>\n\n[a](javascript:x) ![i](https://e.test/i.png)\n\n<div hidden>z</div>",
         );
         assert!(html.contains("<strong>b</strong>") && html.contains("href=\"https://e.test/i.png\""), "{html}");
+        assert!(html_of("<bob@x.test>").contains("href=\"mailto:bob@x.test\""));
         for bad in ["<script", "<img", "javascript:", "<div"] {
             assert!(!html.contains(bad), "{bad} in {html}");
         }

@@ -158,12 +158,14 @@ pub struct Fault {
     /// How many requests it strikes.
     pub times: usize,
     pub what: Breakage,
+    /// Whether it struck already.
+    pub struck: bool,
 }
 
 impl Fault {
     #[must_use]
     pub fn new(method: &str, path: &str, times: usize, what: Breakage) -> Self {
-        Self { method: method.to_owned(), path: path.to_owned(), times, what }
+        Self { method: method.to_owned(), path: path.to_owned(), times, what, struck: false }
     }
 }
 

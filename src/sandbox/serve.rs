@@ -233,6 +233,7 @@ fn take_fault(world: &mut World, call: &Call) -> Option<Breakage> {
         fault.times > 0 && method_fits && call.path.contains(&fault.path)
     })?;
     fault.times -= 1;
+    fault.struck = true;
     Some(fault.what.clone())
 }
 

@@ -34,6 +34,30 @@ pub(super) struct Wanted {
     pub(super) due_date: Option<String>,
 }
 
+impl Wanted {
+    /// Models send empty texts for what they do not mean.
+    fn without_blanks(mut self) -> Self {
+        let texts = [
+            &mut self.description,
+            &mut self.priority,
+            &mut self.state,
+            &mut self.parent,
+            &mut self.start_date,
+            &mut self.due_date,
+        ];
+        for text in texts {
+            if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+                *text = None;
+            }
+        }
+        for list in [&mut self.add_labels, &mut self.remove_labels, &mut self.add_assignees, &mut self.remove_assignees]
+        {
+            list.retain(|name| !name.trim().trim_start_matches('@').is_empty());
+        }
+        self
+    }
+}
+
 /// How a work item is called: by its key, or else by its number.
 pub(super) fn called(item: &WorkItem) -> String {
     item.key().unwrap_or_else(|| format!("work item {}", item.sequence))
@@ -51,6 +75,7 @@ pub(super) async fn change_of(
     project: ProjectId,
     cx: &ToolCx<'_>,
 ) -> Result<(ItemFields, Vec<FieldChange>), ToolError> {
+    let wanted = wanted.without_blanks();
     let mut change = Change { item, fields: ItemFields::default(), told: Vec::new() };
     change.texts(&wanted, project, cx).await?;
     change.choices(&wanted, project, cx).await?;
@@ -95,7 +120,7 @@ impl Change<'_> {
         let handle = |name: &str| people.iter().find(|person| person.display_name.eq_ignore_ascii_case(name));
         let after = markdown::to_html(description, &|name| handle(name).map(|person| person.id));
         let before = self.item.map(|item| item.description_html.as_str()).unwrap_or_default();
-        if !same_text(before, &after) {
+        if !html::same_text(before, &after) {
             let plain = html::to_markdown(before, &|_| None, DESCRIPTION_LIMIT_CHARS);
             self.tell("description", &plain, description);
             self.fields.description_html = Some(after);
@@ -209,13 +234,6 @@ impl Change<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether two pieces of HTML say the same; Plane writes what it stores in its own way.
-#[must_use]
-pub fn same_text(one: &str, other: &str) -> bool {
-    let plain = |html: &str| html::to_markdown(html, &|_| None, DESCRIPTION_LIMIT_CHARS).trim().to_owned();
-    one == other || plain(one) == plain(other)
 }
 
 fn merged<T: PartialEq + Copy>(before: &[T], add: &[T], remove: &[T]) -> Vec<T> {

@@ -51,13 +51,17 @@ pub(super) fn is_nothing(text: &str) -> bool {
 /// The record with this name: spelt exactly so, or else alone in being spelt so but for its case.
 fn pick<'a, T>(kind: &str, wanted: &str, all: &'a [T], names: impl Fn(&T) -> Vec<&str>) -> Result<&'a T, ToolError> {
     let wanted = wanted.trim();
-    if let Some(exact) = all.iter().find(|record| names(record).contains(&wanted)) {
-        return Ok(exact);
-    }
+    let exact = |record: &&T| names(record).contains(&wanted);
     let alike = |record: &&T| names(record).iter().any(|name| name.to_lowercase() == wanted.to_lowercase());
-    let mut similar = all.iter().filter(alike);
-    if let (Some(only), None) = (similar.next(), similar.next()) {
-        return Ok(only);
+    let exact: Vec<_> = all.iter().filter(exact).collect();
+    let found = if exact.is_empty() { all.iter().filter(alike).collect() } else { exact };
+    match found.as_slice() {
+        [only] if !wanted.is_empty() => return Ok(only),
+        [_, _, ..] if !wanted.is_empty() => {
+            let message = format!("More than one {kind} is called {}; be more exact.", quoted(wanted));
+            return Err(ToolError::NoSuchThing(message));
+        }
+        [] | [_, ..] => {}
     }
     let known: Vec<&str> =
         all.iter().filter_map(|record| names(record).into_iter().find(|name| !name.is_empty())).collect();
@@ -124,7 +128,14 @@ mod tests {
         for name in ["maya", "@maya", "Maya Moreno", "MAYA"] {
             assert!(person(name, &all).is_ok(), "{name}");
         }
-        assert!(person("", &all).is_err());
+        let bot = Person { full_name: String::new(), display_name: "bot".to_owned(), ..all[0].clone() };
+        let namesake = Person { display_name: "maya2".to_owned(), ..all[0].clone() };
+        let all = [all[0].clone(), bot, namesake];
+        for nobody in ["", "@", " "] {
+            assert!(person(nobody, &all).is_err(), "{nobody:?}");
+        }
+        let told = person("Maya Moreno", &all).unwrap_err().to_string();
+        assert!(told.contains("More than one member"), "{told}");
     }
 
     #[test]

@@ -121,6 +121,20 @@ async fn a_damaged_store_loses_no_prompt_that_plane_still_shows_and_answers_none
 }
 
 #[tokio::test]
+async fn an_answered_prompt_without_a_time_is_not_answered_again_after_a_loss() {
+    let mut app = TestApp::start([Turn::says("Answered before.")]).await;
+    let done = app.mention("MOB-2", "an easy one").await;
+    app.ended(done.run).await;
+    app.kill().await;
+    spoil_the_store(&app);
+    app.serve().await;
+    let (event, body) = with_time(app.plane.events(done.run).pop().expect("an event"), None);
+    assert_eq!(app.webhook(&event, &body).await, 200);
+    app.fence().await;
+    assert_eq!(app.plane.run(done.run).terminal_count(), 1, "{}", app.plane.run(done.run).to_text());
+}
+
+#[tokio::test]
 async fn an_old_run_met_anew_is_asked_about_before_it_is_answered() {
     // As after a fresh installation on another machine: nothing is known of what was answered there.
     let mut app = TestApp::start([Turn::says("Answered there.")]).await;

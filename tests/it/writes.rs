@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aileron::sandbox::{Breakage, Fault};
+use aileron::sandbox::{Breakage, Fault, Sandbox};
 use serde_json::json;
 
 use crate::support::{
@@ -11,6 +11,30 @@ use crate::support::{
     model::Turn,
     picture::{assert_answered, assert_ended},
 };
+
+const POST_COMMENT: (&str, &str) = ("POST", "/comments/");
+const POST_ITEM: (&str, &str) = ("POST", "/work-items/");
+
+fn limited_for(secs: u64) -> Breakage {
+    Breakage::Status { code: 429, retry_after: Some(secs), body: "{}".to_owned() }
+}
+
+/// How often such a request has arrived.
+fn arrived(plane: &Sandbox, (method, path): (&str, &str)) -> usize {
+    plane.requests().iter().filter(|request| request.method == method && request.path.ends_with(path)).count()
+}
+
+async fn until_arrived(app: &TestApp, what: (&str, &str), times: usize) {
+    assert!(
+        app.plane.until_all(|plane| arrived(plane, what) >= times, LIMIT).await,
+        "{what:?} never came {times} times"
+    );
+}
+
+/// What the model was told of its tools in the last call.
+fn told(app: &TestApp) -> String {
+    app.model.requests().last().expect("a call of the model").texts("tool").join("\n")
+}
 
 fn may_write() -> Setup {
     TestApp::setup().set("AILERON__AGENT__WRITES", "allow").set("AILERON__PLANE__SETTLE_MS", "50")
@@ -33,7 +57,7 @@ async fn without_leave_nothing_that_changes_anything_is_offered() {
         assert!(request.tools().contains(&"read_work_item"));
     }
     // A model that calls it all the same is told that there is no such tool.
-    let told = app.model.requests().last().expect("two calls").texts("tool").join("\n");
+    let told = told(&app);
     assert!(told.contains("There is no tool named"), "{told}");
     assert!(!app.plane.requests().iter().any(|request| request.method == "PATCH"));
 }
@@ -57,7 +81,7 @@ async fn what_is_asked_for_is_done_under_the_names_people_use_and_told_as_it_tur
     let mentioned = app.mention("MOB-3", "begin with this").await;
     let picture = app.ended(mentioned.run).await;
     assert_answered(&picture);
-    let told = app.model.requests().last().expect("two calls").texts("tool").join("\n");
+    let told = told(&app);
     assert!(told.contains("Done: Change MOB-3."), "{told}");
     assert!(told.contains("- priority: ") && told.contains("→ high") && told.contains("→ In Progress"), "{told}");
     assert!(told.contains("New work item \"Test the crash\"") && told.contains(" as MOB-"), "{told}");
@@ -92,7 +116,7 @@ async fn a_name_that_does_not_exist_is_answered_with_those_that_do() {
         .await;
     let mentioned = app.mention("MOB-3", "change it").await;
     assert_answered(&app.ended(mentioned.run).await);
-    let told = app.model.requests().last().expect("two calls").texts("tool").join("\n");
+    let told = told(&app);
     for expected in ["urgent, high", "In Progress", "bug", "maya", "2026-12-24", "another work item", "between 1 and"] {
         assert!(told.contains(expected), "{expected:?} is missing:\n{told}");
     }
@@ -112,7 +136,7 @@ async fn what_plane_accepts_and_does_not_do_is_told_as_not_done() {
     let mentioned = app.mention("MOB-3", "give it to Luis").await;
     let picture = app.ended(mentioned.run).await;
     assert_answered(&picture);
-    let told = app.model.requests().last().expect("two calls").texts("tool").join("\n");
+    let told = told(&app);
     assert!(told.contains("did not take: assignees"), "{told}");
     let shown = picture.actions().into_iter().filter_map(|action| action.parameters.get("result")).next_back();
     assert_eq!(shown.map(String::as_str), Some("done, except assignees"));
@@ -150,13 +174,173 @@ async fn a_change_somebody_else_has_overtaken_is_not_forced_and_told() {
         .await;
     app.plane.inject(Fault::new("PATCH", "/work-items/", 1, Breakage::ResetBeforeEffect));
     let mentioned = app.mention("MOB-3", "raise this").await;
-    let tried = |plane: &aileron::sandbox::Sandbox| plane.requests().iter().any(|request| request.method == "PATCH");
+    let tried = |plane: &Sandbox| plane.requests().iter().any(|request| request.method == "PATCH");
     assert!(app.plane.until_all(tried, LIMIT).await, "the change is tried");
     app.plane.set_priority(0, "MOB-3", "low");
     assert_answered(&app.ended(mentioned.run).await);
-    let told = app.model.requests().last().expect("two calls").texts("tool").join("\n");
-    assert!(told.contains("someone else changed priority"), "{told}");
+    let told = told(&app);
+    assert!(told.contains("Not done: priority holds neither"), "{told}");
     assert!(app.plane.written_by(mentioned.run).contains(", low, "), "what the person set stays");
+}
+
+#[tokio::test]
+async fn the_time_to_settle_counts_from_the_end_of_an_attempt_and_not_from_its_beginning() {
+    // The first request only learns of the limit; the second is on its way for long after its connection broke.
+    let app = may_write()
+        .set("AILERON__PLANE__SETTLE_MS", "1500")
+        .script([Turn::calls([("create_work_item", json!({"name": "Only once"}))]), Turn::says("Done.")])
+        .start()
+        .await;
+    app.plane.inject(Fault::new("POST", "/work-items/", 1, limited_for(2)));
+    let late = Breakage::ResetAndLateEffect(Duration::from_millis(500));
+    app.plane.inject(Fault::new("POST", "/work-items/", 1, late));
+    let mentioned = app.mention("MOB-3", "file this").await;
+    assert_answered(&app.ended(mentioned.run).await);
+    let written = app.plane.written_by(mentioned.run);
+    assert_eq!(written.matches("Only once").count(), 1, "{written}");
+}
+
+#[tokio::test]
+async fn a_kill_right_after_a_create_was_sent_does_not_make_it_twice() {
+    let mut app = may_write()
+        .set("AILERON__PLANE__SETTLE_MS", "1500")
+        .script([Turn::calls([("create_work_item", json!({"name": "Only once"}))]), Turn::says("Done.")])
+        .start()
+        .await;
+    app.plane.inject(Fault::new("POST", "/work-items/", 1, limited_for(2)));
+    let late = Breakage::ResetAndLateEffect(Duration::from_millis(1200));
+    app.plane.inject(Fault::new("POST", "/work-items/", 1, late));
+    let mentioned = app.mention("MOB-3", "file this").await;
+    until_arrived(&app, POST_ITEM, 2).await;
+    app.kill().await;
+    app.serve().await;
+    assert_answered(&app.ended(mentioned.run).await);
+    let written = app.plane.written_by(mentioned.run);
+    assert_eq!(written.matches("Only once").count(), 1, "{written}");
+}
+
+#[tokio::test]
+async fn a_change_that_waits_for_its_turn_is_not_made_after_a_stop() {
+    let app = may_write().script([Turn::calls([("add_comment", json!({"text": "late"}))])]).start().await;
+    app.plane.inject(Fault::new("POST", "/comments/", 1, limited_for(3)));
+    let mentioned = app.mention("MOB-3", "comment").await;
+    until_arrived(&app, POST_COMMENT, 1).await;
+    app.stop(mentioned.run).await;
+    let picture = app.ended(mentioned.run).await;
+    let body = assert_ended(&picture, "response", "stopped");
+    assert!(!body.contains("cannot tell"), "nothing was sent, so nothing is unsure: {body}");
+    app.fence().await;
+    assert_eq!(arrived(&app.plane, POST_COMMENT), 1);
+    assert!(!app.plane.written_by(mentioned.run).contains("late"));
+}
+
+#[tokio::test]
+async fn while_a_change_ends_after_a_stop_nothing_but_the_confirmation_is_said() {
+    let app = may_write().script([Turn::calls([("add_comment", json!({"text": "first"}))])]).start().await;
+    app.plane.inject(Fault::new("POST", "/comments/", 1, Breakage::Delay(Duration::from_millis(900))));
+    let mentioned = app.mention("MOB-3", "comment").await;
+    until_arrived(&app, POST_COMMENT, 1).await;
+    app.stop(mentioned.run).await;
+    let picture = app.ended(mentioned.run).await;
+    let stopped_at = picture.activities.iter().position(|activity| activity.signal == "stop").expect("the stop");
+    let after: Vec<_> = picture.activities[stopped_at + 1..].iter().map(|activity| activity.kind.as_str()).collect();
+    assert_eq!(after, ["response"], "{}", picture.to_text());
+    assert!(app.plane.written_by(mentioned.run).contains("first"));
+}
+
+#[tokio::test]
+async fn what_a_stop_leaves_unknown_is_named() {
+    let app = may_write()
+        .set("AILERON__PLANE__SETTLE_MS", "20000")
+        .script([Turn::calls([("add_comment", json!({"work_item": "MOB-1", "text": "Made it."}))])])
+        .start()
+        .await;
+    app.plane.inject(Fault::new("POST", "/comments/", 1, Breakage::ResetAfterEffect));
+    let mentioned = app.mention("MOB-3", "note").await;
+    let broken = |plane: &Sandbox| plane.comments(0, "MOB-1").iter().any(|comment| comment.html.contains("Made it."));
+    assert!(app.plane.until_all(broken, LIMIT).await, "the comment is made");
+    app.stop(mentioned.run).await;
+    let body = assert_ended(&app.ended(mentioned.run).await, "response", "stopped");
+    assert!(body.contains("cannot tell") && body.contains("Comment on MOB-1"), "{body}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_up_is_told_as_unknown_and_not_tried_again() {
+    let app = may_write()
+        .script([
+            Turn::calls([("add_comment", json!({"work_item": "MOB-1", "text": "Made it."}))]),
+            Turn::calls([("add_comment", json!({"work_item": "MOB-1", "text": "Made it."}))]),
+            Turn::says("Please look."),
+        ])
+        .start()
+        .await;
+    let item = app.plane.workspace(0).work_items["MOB-1"];
+    let forbidden = r#"{"detail":"You do not have permission to perform this action."}"#.to_owned();
+    app.plane.inject(Fault::new("POST", "/comments/", 1, Breakage::ResetAfterEffect));
+    let refused = Breakage::Status { code: 403, retry_after: None, body: forbidden };
+    app.plane.inject(Fault::new("GET", &format!("{item}/comments/"), 1, refused));
+    let mentioned = app.mention("MOB-3", "note").await;
+    assert_answered(&app.ended(mentioned.run).await);
+    let told = told(&app);
+    assert!(told.contains("It is unknown whether this was carried out"), "{told}");
+    assert!(told.contains("already made in this turn"), "{told}");
+    assert_eq!(app.plane.written_by(mentioned.run).matches("Made it.").count(), 1);
+}
+
+#[tokio::test]
+async fn a_change_begun_before_writing_was_switched_off_is_looked_up_and_not_made() {
+    for was_made in [true, false] {
+        let mut app = may_write()
+            .script([
+                Turn::calls([("add_comment", json!({"work_item": "MOB-1", "text": "Begun."}))]),
+                Turn::says("So."),
+            ])
+            .start()
+            .await;
+        let fault = if was_made { Breakage::Delay(Duration::from_secs(60)) } else { limited_for(20) };
+        app.plane.inject(Fault::new("POST", "/comments/", 1, fault));
+        let mentioned = app.mention("MOB-3", "note").await;
+        until_arrived(&app, POST_COMMENT, 1).await;
+        app.kill().await;
+        app.set("AILERON__AGENT__WRITES", "deny");
+        app.serve().await;
+        assert_answered(&app.ended(mentioned.run).await);
+        let told = told(&app);
+        assert!(told.contains(if was_made { "Done: Comment on MOB-1" } else { "switched off" }), "{told}");
+        assert_eq!(app.plane.written_by(mentioned.run).matches("Begun.").count(), usize::from(was_made));
+    }
+}
+
+#[tokio::test]
+async fn the_same_change_asked_for_twice_is_made_once() {
+    let twice = || Turn::calls([("add_comment", json!({"work_item": "MOB-1", "text": "Twice?"}))]);
+    let app = may_write().script([twice(), twice(), Turn::says("Once.")]).start().await;
+    let mentioned = app.mention("MOB-3", "note").await;
+    assert_answered(&app.ended(mentioned.run).await);
+    assert_eq!(app.plane.written_by(mentioned.run).matches("Twice?").count(), 1);
+    assert!(told(&app).contains("already made in this turn"));
+}
+
+#[tokio::test]
+async fn empty_texts_of_a_model_mean_nothing() {
+    let app = may_write()
+        .script([
+            Turn::calls([(
+                "create_work_item",
+                json!({"name": "On its own", "parent": "", "state": " ", "due_date": "", "assignees": [""], "labels": [""]}),
+            )]),
+            Turn::says("Done."),
+        ])
+        .start()
+        .await;
+    let mentioned = app.mention("MOB-3", "file this").await;
+    assert_answered(&app.ended(mentioned.run).await);
+    let requests = app.plane.requests();
+    let created = requests.iter().find(|request| request.method == "POST" && request.path.ends_with("/work-items/"));
+    let body = created.and_then(|request| request.body.clone()).expect("a create");
+    for field in ["parent", "state", "target_date", "assignees", "labels"] {
+        assert!(body.get(field).is_none(), "{field} in {body}");
+    }
 }
 
 #[tokio::test]

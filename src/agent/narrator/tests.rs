@@ -12,7 +12,7 @@ use crate::{
         work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
         write::{ItemFields, Target},
     },
-    plane::{ItemOrder, RunStatus},
+    plane::{ItemOrder, RunStatus, WritePass},
 };
 
 /// Takes activities and nothing else.
@@ -112,7 +112,17 @@ impl PlaneApi for Board {
     async fn members(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Person>, PlaneError> {
         not_asked()
     }
-    async fn add_comment(&self, _: WorkspaceId, _: Target, _: &str, _: StepKey) -> Result<CommentId, PlaneError> {
+    async fn write_pass(&self, _: WorkspaceId) -> Result<WritePass, PlaneError> {
+        not_asked()
+    }
+    async fn add_comment(
+        &self,
+        _: WorkspaceId,
+        _: Target,
+        _: &str,
+        _: StepKey,
+        _: WritePass,
+    ) -> Result<CommentId, PlaneError> {
         not_asked()
     }
     async fn comment_of_step(&self, _: WorkspaceId, _: Target, _: StepKey) -> Result<Option<CommentId>, PlaneError> {
@@ -124,6 +134,7 @@ impl PlaneApi for Board {
         _: ProjectId,
         _: &ItemFields,
         _: StepKey,
+        _: WritePass,
     ) -> Result<WorkItem, PlaneError> {
         not_asked()
     }
@@ -135,7 +146,13 @@ impl PlaneApi for Board {
     ) -> Result<Option<WorkItem>, PlaneError> {
         not_asked()
     }
-    async fn update_work_item(&self, _: WorkspaceId, _: Target, _: &ItemFields) -> Result<WorkItem, PlaneError> {
+    async fn update_work_item(
+        &self,
+        _: WorkspaceId,
+        _: Target,
+        _: &ItemFields,
+        _: WritePass,
+    ) -> Result<WorkItem, PlaneError> {
         not_asked()
     }
 }

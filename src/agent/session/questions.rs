@@ -51,6 +51,12 @@ impl Session {
         said.activity.is_some() && known.text == said.text && near
     }
 
+    /// What this turn was about to change when it was cut short, in words: it may have happened.
+    #[must_use]
+    pub fn unsure(&self) -> &[String] {
+        &self.unsure
+    }
+
     /// The key of the first thought of this turn; at rest, of the turn to come, because it is said
     /// before the prompts are put into words.
     #[must_use]

@@ -69,7 +69,6 @@ impl Drive<'_> {
             Entry::Stopped
         };
         self.record_with(vec![entry], Vec::new(), true).await?;
-        self.record.stopped_at.get_or_insert(Timestamp::now());
         Ok(Flow::Go)
     }
 
@@ -77,7 +76,8 @@ impl Drive<'_> {
         if *ending == Ending::Stopped && !self.waiting.prompts.is_empty() {
             return self.open_turn().await;
         }
-        let draft = speak::compose(&self.agent.prompts, self.agent.limits, ending, key);
+        let mut draft = speak::compose(&self.agent.prompts, self.agent.limits, ending, key);
+        speak::add_what_is_unsure(&self.agent.prompts, &mut draft, self.session.unsure());
         let label = match ending {
             Ending::Answer { .. } => "answer",
             Ending::Question(_) => "question",

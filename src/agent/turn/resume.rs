@@ -28,6 +28,8 @@ const REPLY_AFTER: SignedDuration = SignedDuration::from_secs(3);
 const OLD_AFTER: SignedDuration = SignedDuration::from_mins(10);
 /// After so long a silence a resumed turn gives a sign of life at once.
 const SILENT_FOR: SignedDuration = SignedDuration::from_secs(25);
+/// Attempts after which a last word is posted although Plane does not show what is posted already.
+const BLIND_AFTER: u32 = 8;
 /// Signs of life are named by the attempt, in parts of a step that nothing else uses.
 const FIRST_SIGN_PART: u32 = 900;
 
@@ -42,8 +44,8 @@ impl Drive<'_> {
         }
         let times: Option<Vec<_>> = self.waiting.prompts.iter().map(|waiting| waiting.prompt.written_at).collect();
         let Some(times) = times else {
-            // Whether a prompt without a time is older than a stop only Plane can tell.
-            return self.record.stopped_at.is_some();
+            // How old a prompt without a time is only Plane can tell.
+            return journal_is_empty || self.record.stopped_at.is_some();
         };
         let Some(first) = times.into_iter().min().filter(|_| journal_is_empty) else {
             return false;
@@ -59,6 +61,10 @@ impl Drive<'_> {
             Ok(activities) => activities,
             Err(error) => {
                 return Ok(match error.disposition() {
+                    // Where it cannot be seen whether the last word is out, it is not said again at once.
+                    Disposition::TellModel if self.session.is_posting() && self.record.attempts < BLIND_AFTER => {
+                        self.later(&error)
+                    }
                     Disposition::TellModel => Flow::Go,
                     Disposition::Retry { .. } | Disposition::GiveUp => self.later(&error),
                 });
@@ -156,19 +162,22 @@ impl Drive<'_> {
             Cut::Stop => return self.refresh().await.map(Some),
             Cut::Deadline | Cut::HandBack => return Ok(None),
         };
-        tracing::warn!("the run was stopped in Plane and no webhook told of it");
         let mut stops = unheard(&activities, &self.record.info, self.record.first_seen);
         stops.retain(|event| matches!(event.kind, RunEventKind::StopRequested(_)));
+        if stops.is_empty() {
+            // Plane shows no words that carry the stop.
+            tracing::warn!("the run was stopped in Plane and nothing tells of it");
+            self.record.stopped_at = self.record.stopped_at.max(Some(Timestamp::now()));
+            self.record(vec![Entry::Stopped], Vec::new()).await?;
+            return Ok(Some(Flow::Go));
+        }
         for event in stops {
             let now = Timestamp::now();
             self.agent.store.accept(event, now, now).await?;
         }
         self.refresh().await?;
-        if self.waiting.stop.is_none() {
-            // Plane shows no prompt that carries it.
-            self.record.stopped_at = self.record.stopped_at.max(Some(Timestamp::now()));
-            self.record(vec![Entry::Stopped], Vec::new()).await?;
-        }
-        Ok(Some(Flow::Go))
+        // A stop the store has known may have been answered by words that came after it: Plane shows the
+        // run as stopping until they in turn are answered.
+        Ok(self.waiting.stop.is_some().then_some(Flow::Go))
     }
 }

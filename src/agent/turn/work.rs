@@ -32,7 +32,10 @@ impl Drive<'_> {
     /// What only reads goes side by side and first; then what changes something, one after the other.
     pub(super) async fn call_tools(&mut self, calls: Vec<PlannedCall>) -> Result<Flow, StoreError> {
         let agent = self.agent;
-        let changes = |planned: &PlannedCall| agent.toolbox.effect(&planned.call.name) == Some(Effect::Write);
+        // What was begun is brought to its end, whether or not the tool is still there.
+        let changes = |planned: &PlannedCall| {
+            planned.intended.is_some() || agent.toolbox.effect(&planned.call.name) == Some(Effect::Write)
+        };
         let (writes, reads): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|planned| changes(planned) && !planned.repeated);
         match (reads.is_empty(), writes.first()) {
@@ -124,7 +127,9 @@ fn told_to_model(error: &ToolError) -> String {
         ToolError::Unknown { .. }
         | ToolError::BadArguments { .. }
         | ToolError::NoSuchThing(_)
-        | ToolError::NotAllowed(_) => error.to_string(),
+        | ToolError::NotAllowed(_)
+        | ToolError::Stopped
+        | ToolError::OutcomeUnknown => error.to_string(),
     }
 }
 
@@ -134,6 +139,8 @@ fn told_to_people(error: &ToolError) -> &'static str {
         ToolError::BadArguments { .. } => "the call was malformed",
         ToolError::NoSuchThing(_) => "nothing to do",
         ToolError::NotAllowed(_) => "not permitted",
+        ToolError::Stopped => "stopped before it was made",
+        ToolError::OutcomeUnknown => "Plane does not say whether it was made",
         ToolError::Plane(plane) => match plane.disposition() {
             Disposition::Retry { .. } => "Plane did not answer",
             Disposition::TellModel => "not found or not allowed",
@@ -148,6 +155,8 @@ fn kind_of(error: &ToolError) -> &'static str {
         ToolError::BadArguments { .. } => "bad_arguments",
         ToolError::NoSuchThing(_) => "no_such_thing",
         ToolError::NotAllowed(_) => "not_allowed",
+        ToolError::Stopped => "stopped",
+        ToolError::OutcomeUnknown => "outcome_unknown",
         ToolError::Plane(_) => "plane",
     }
 }

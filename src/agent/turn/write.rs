@@ -1,27 +1,27 @@
 //! Tool calls that change something: one at a time, journalled as intended before and as done after.
 //!
-//! A stop or a deadline is heeded before a change begins and after it has ended. While one is under way
-//! only shutdown cuts it off; what became of it is then looked up when the run is taken up again.
-
-use std::time::Duration;
+//! A stop or a deadline is heeded until the request goes out. From then on only shutdown cuts it off,
+//! nothing more is said, and what became of it is journalled before anything else happens. Where it is
+//! unknown what became of it, Plane is asked, but not before an earlier attempt must have come through.
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{Cut, Drive, Flow, STATUS_BEFORE_CHANGE, work::action};
 use crate::{
     agent::{
-        effects::{self, Attempt},
+        effects,
         journal::{Bound, Entry},
         narrator::{Doing, Note},
-        step::{Intended, PlannedCall},
+        step::PlannedCall,
     },
     domain::{
         disposition::Disposition,
-        write::{Receipt, Written},
+        write::{PlannedWrite, Receipt, Written},
     },
     plane::PlaneError,
     store::{Release, StoreError},
-    tools::{Called, ToolError, ToolOutput},
+    tools::{Called, Effect, ToolError, ToolOutput},
 };
 
 /// Attempts at one change before the run is left for later.
@@ -29,149 +29,233 @@ const TRIES: u32 = 3;
 /// Times a run is left for later over one change before the model is told.
 const MOST_RETURNS: u32 = 5;
 
-/// Where a call stands before its change is tried.
-enum Ready {
-    Change(Box<Intended>, Attempt),
+/// A change that is to be made sure of.
+struct Change {
+    planned: Box<PlannedWrite>,
+    /// When an attempt of unknown outcome was last under way; `None` if there was none.
+    attempted_at: Option<Instant>,
+}
+
+/// What comes after a step towards a change.
+enum Next<T> {
+    On(T),
+    /// The change is settled, or the driver has to look at something else first.
     Settled(Flow),
 }
 
 impl Drive<'_> {
-    pub(super) async fn call_write(&mut self, planned: &PlannedCall) -> Result<Flow, StoreError> {
-        if planned.intended.is_none()
-            && let Some(flow) = self.heed_unheard_stop(STATUS_BEFORE_CHANGE.min(self.agent.limits.status_every)).await?
-        {
-            return Ok(flow);
-        }
-        self.doing(Doing::Tools);
-        self.narrate(Note::ActionStarted(action(planned, planned.started_key, None)));
-        let ready = match planned.intended.clone() {
-            Some(intended) => Ready::Change(Box::new(intended), Attempt::Again),
-            None => self.intend(planned).await?,
+    pub(super) async fn call_write(&mut self, call: &PlannedCall) -> Result<Flow, StoreError> {
+        let change = match &call.intended {
+            // An earlier life may have sent it until the moment this one began.
+            Some(planned) => {
+                self.show_started(call);
+                Change { planned: Box::new(planned.clone()), attempted_at: Some(self.taken_up_at) }
+            }
+            None => match self.intend(call).await? {
+                Next::On(planned) => Change { planned, attempted_at: None },
+                Next::Settled(flow) => return Ok(flow),
+            },
         };
-        match ready {
-            Ready::Change(intended, attempt) => self.change(planned, &intended, attempt).await,
-            Ready::Settled(flow) => Ok(flow),
-        }
+        self.make_sure(call, change).await
+    }
+
+    fn show_started(&mut self, call: &PlannedCall) {
+        self.doing(Doing::Tools);
+        self.narrate(Note::ActionStarted(action(call, call.started_key, None)));
     }
 
     /// Works out what the call would change and writes it down.
-    async fn intend(&mut self, planned: &PlannedCall) -> Result<Ready, StoreError> {
+    async fn intend(&mut self, call: &PlannedCall) -> Result<Next<Box<PlannedWrite>>, StoreError> {
+        if let Some(flow) = self.heed_unheard_stop(STATUS_BEFORE_CHANGE.min(self.agent.limits.status_every)).await? {
+            return Ok(Next::Settled(flow));
+        }
+        self.show_started(call);
         let (agent, run) = (self.agent, self.record.info.clone());
-        let called = match self.unless_cut(agent.call(planned, &run)).await {
+        let planning = agent.call(call, &run);
+        let called = match self.unless_cut(planning).await {
             Cut::Done(called) => called,
-            Cut::Deadline => {
-                self.record(vec![Entry::BoundHit { bound: Bound::WallTime }], Vec::new()).await?;
-                return Ok(Ready::Settled(Flow::Go));
-            }
-            Cut::Stop => return self.refresh().await.map(Ready::Settled),
-            Cut::HandBack => return Ok(Ready::Settled(Flow::Leave(Release::HandBack))),
+            cut @ (Cut::Stop | Cut::Deadline | Cut::HandBack) => return self.cut_short(cut).await.map(Next::Settled),
         };
-        let write = match called {
-            Ok(Called::Wants(write)) => write,
-            Ok(Called::Output(output)) => return self.tell(planned, Ok(output), None).await.map(Ready::Settled),
-            Err(error) => return self.tell(planned, Err(error), None).await.map(Ready::Settled),
+        let planned = match called {
+            Ok(Called::Wants(planned)) => planned,
+            Ok(Called::Output(output)) => return self.tell(call, Ok(output), None).await.map(Next::Settled),
+            Err(error) => return self.tell(call, Err(error), None).await.map(Next::Settled),
         };
-        let intended = Box::new(Intended { at: Timestamp::now(), write: *write });
-        let entry =
-            Entry::WriteIntended { at: intended.at, call_id: planned.call.id.clone(), write: intended.write.clone() };
+        let entry = Entry::WriteIntended {
+            at: Timestamp::now(),
+            call_id: call.call.id.clone(),
+            write: planned.as_ref().clone(),
+        };
         self.record(vec![entry], Vec::new()).await?;
         if self.waiting.stop.is_some() {
-            let stopped = ToolError::NotAllowed("Not carried out: the person stopped the run.".to_owned());
-            return self.tell(planned, Err(stopped), None).await.map(Ready::Settled);
+            return self.tell(call, Err(ToolError::Stopped), None).await.map(Next::Settled);
         }
-        Ok(Ready::Change(intended, Attempt::First))
+        Ok(Next::On(planned))
     }
 
-    async fn change(
-        &mut self,
-        planned: &PlannedCall,
-        intended: &Intended,
-        mut attempt: Attempt,
-    ) -> Result<Flow, StoreError> {
-        let (plane, workspace) = (self.agent.plane.clone(), self.run().workspace);
-        let mut begun_at = intended.at;
+    async fn make_sure(&mut self, call: &PlannedCall, mut change: Change) -> Result<Flow, StoreError> {
         for _ in 0..TRIES {
-            if attempt == Attempt::Again
-                && let Some(flow) = self.wait_until_settled(begun_at).await?
-            {
-                return Ok(flow);
+            if let Some(attempted_at) = change.attempted_at {
+                match self.look_up(call, &change.planned, attempted_at).await? {
+                    Next::On(None) => change.attempted_at = None,
+                    Next::On(Some(written)) => return self.changed(call, &change.planned, written).await,
+                    Next::Settled(flow) => return Ok(flow),
+                }
             }
-            begun_at = Timestamp::now();
-            let work =
-                effects::carry_out(plane.as_ref(), workspace, planned.finished_key, &intended.write.write, attempt);
-            let Some(result) = self.unless_handed_back(work).await else {
-                return Ok(Flow::Leave(Release::HandBack));
+            if self.agent.toolbox.effect(&call.call.name) != Some(Effect::Write) {
+                let text = "Not carried out: this tool was switched off in the meantime.";
+                return self.tell(call, Err(ToolError::NotAllowed(text.to_owned())), None).await;
+            }
+            let error = match self.perform(call, &change.planned).await? {
+                Next::On(Ok(written)) => return self.changed(call, &change.planned, written).await,
+                Next::On(Err(error)) => error,
+                Next::Settled(flow) => return Ok(flow),
             };
-            let error = match result {
-                Ok(written) => return self.changed(planned, intended, written).await,
-                Err(error) => error,
-            };
-            tracing::warn!(%error, tool = planned.call.name, "a change in Plane failed");
+            tracing::warn!(%error, tool = call.call.name, "a change in Plane failed");
+            if error.outcome_unknown() {
+                change.attempted_at = Some(Instant::now());
+                continue;
+            }
             match error.disposition() {
-                Disposition::TellModel => return self.tell(planned, Err(ToolError::Plane(error)), None).await,
-                Disposition::Retry { .. } if error.outcome_unknown() => attempt = Attempt::Again,
-                Disposition::Retry { .. } | Disposition::GiveUp => return self.change_later(planned, error).await,
+                Disposition::TellModel => return self.tell(call, Err(ToolError::Plane(error)), None).await,
+                // The next right to send is given only when the pause is over.
+                Disposition::Retry { .. } => {}
+                Disposition::GiveUp => return Ok(self.later(&error)),
             }
         }
         let error = PlaneError::Transport { what: "the change", message: "it was tried several times".to_owned() };
-        self.change_later(planned, error).await
+        self.change_later(call, &error).await
     }
 
-    /// An earlier attempt may still be on its way through Plane, and two at the same time could both
-    /// take effect.
-    async fn wait_until_settled(&mut self, begun_at: Timestamp) -> Result<Option<Flow>, StoreError> {
-        let passed = Duration::try_from(Timestamp::now().duration_since(begun_at)).unwrap_or_default();
-        let wait = self.agent.limits.settle.saturating_sub(passed);
-        match self.unless_cut(tokio::time::sleep(wait)).await {
-            Cut::Done(()) => Ok(None),
+    /// Whether an earlier attempt has come through.
+    async fn look_up(
+        &mut self,
+        call: &PlannedCall,
+        planned: &PlannedWrite,
+        attempted_at: Instant,
+    ) -> Result<Next<Option<Written>>, StoreError> {
+        let (plane, workspace) = (self.agent.plane.clone(), self.run().workspace);
+        let settled_at = attempted_at + self.agent.limits.settle;
+        let looking = async {
+            tokio::time::sleep_until(settled_at).await;
+            effects::look_up(plane.as_ref(), workspace, call.finished_key, &planned.write).await
+        };
+        let error = match self.unless_cut(looking).await {
+            Cut::Done(Ok(found)) => return Ok(Next::On(found)),
+            Cut::Done(Err(error)) => error,
+            cut @ (Cut::Stop | Cut::Deadline | Cut::HandBack) => return self.cut_short(cut).await.map(Next::Settled),
+        };
+        match error.disposition() {
+            // Plane will not say, and to repeat it blindly is out of the question.
+            Disposition::TellModel => self.tell(call, Err(ToolError::OutcomeUnknown), None).await,
+            Disposition::Retry { .. } | Disposition::GiveUp => self.change_later(call, &error).await,
+        }
+        .map(Next::Settled)
+    }
+
+    /// Sends the change once. Until it goes out a stop keeps it from being made.
+    async fn perform(
+        &mut self,
+        call: &PlannedCall,
+        planned: &PlannedWrite,
+    ) -> Result<Next<Result<Written, PlaneError>>, StoreError> {
+        let (plane, workspace) = (self.agent.plane.clone(), self.run().workspace);
+        let pass = match self.unless_cut(plane.write_pass(workspace)).await {
+            Cut::Done(Ok(pass)) => pass,
+            Cut::Done(Err(error)) => return Ok(Next::On(Err(error))),
+            Cut::Stop => return self.refuse_if_stopped(call).await.map(Next::Settled),
+            cut @ (Cut::Deadline | Cut::HandBack) => return self.cut_short(cut).await.map(Next::Settled),
+        };
+        let sent = effects::perform(plane.as_ref(), workspace, call.finished_key, &planned.write, pass);
+        Ok(match self.finish(sent).await {
+            Some(result) => Next::On(result),
+            None => Next::Settled(Flow::Leave(Release::HandBack)),
+        })
+    }
+
+    /// Runs what nothing but shutdown may cut off. A stop meanwhile ends all narration.
+    async fn finish<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(work);
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            () = self.control.hand_back.cancelled() => return None,
+            _ = self.control.stop.changed() => {}
+        }
+        // The turn has to hear of the stop again, when it looks for itself.
+        self.control.stop.mark_changed();
+        let narrator = self.narrator.take();
+        let hushed = async {
+            if let Some(narrator) = narrator {
+                narrator.quiet(false).await;
+            }
+        };
+        let hand_back = self.control.hand_back.clone();
+        tokio::select! {
+            biased;
+            (done, ()) = async { tokio::join!(work, hushed) } => Some(done),
+            () = hand_back.cancelled() => None,
+        }
+    }
+
+    /// The signal may be about a stop that stops nothing; what the store says counts.
+    async fn refuse_if_stopped(&mut self, call: &PlannedCall) -> Result<Flow, StoreError> {
+        self.refresh().await?;
+        if self.waiting.stop.is_some() {
+            return self.tell(call, Err(ToolError::Stopped), None).await;
+        }
+        Ok(Flow::Go)
+    }
+
+    async fn cut_short<T>(&mut self, cut: Cut<T>) -> Result<Flow, StoreError> {
+        match cut {
             Cut::Deadline => {
                 self.record(vec![Entry::BoundHit { bound: Bound::WallTime }], Vec::new()).await?;
-                Ok(Some(Flow::Go))
+                Ok(Flow::Go)
             }
-            Cut::Stop => self.refresh().await.map(Some),
-            Cut::HandBack => Ok(Some(Flow::Leave(Release::HandBack))),
+            Cut::HandBack => Ok(Flow::Leave(Release::HandBack)),
+            Cut::Stop | Cut::Done(_) => self.refresh().await,
         }
     }
 
     async fn changed(
         &mut self,
-        planned: &PlannedCall,
-        intended: &Intended,
+        call: &PlannedCall,
+        planned: &PlannedWrite,
         written: Written,
     ) -> Result<Flow, StoreError> {
-        let output = ToolOutput {
-            text: effects::told_to_model(&intended.write, &written),
-            summary: effects::told_to_people(&written),
-        };
-        let receipt = Receipt { write: intended.write.write.clone(), written };
-        tracing::info!(tool = planned.call.name, key = %planned.finished_key, "a change in Plane is settled");
-        self.tell(planned, Ok(output), Some(receipt)).await
+        let output =
+            ToolOutput { text: effects::told_to_model(planned, &written), summary: effects::told_to_people(&written) };
+        let receipt = Receipt { write: planned.write.clone(), written };
+        tracing::info!(tool = call.call.name, key = %call.finished_key, "a change in Plane is settled");
+        self.tell(call, Ok(output), Some(receipt)).await
     }
 
     /// Leaves the run until Plane answers again. In the end the model is told that it does not.
-    async fn change_later(&mut self, planned: &PlannedCall, error: PlaneError) -> Result<Flow, StoreError> {
+    async fn change_later(&mut self, call: &PlannedCall, error: &PlaneError) -> Result<Flow, StoreError> {
         let lasting = match error.disposition() {
             Disposition::Retry { .. } => self.record.attempts >= MOST_RETURNS,
             Disposition::GiveUp | Disposition::TellModel => false,
         };
-        if !lasting {
-            return Ok(self.later(&error));
+        if lasting {
+            return self.tell(call, Err(ToolError::OutcomeUnknown), None).await;
         }
-        let unknown = "Plane does not answer. It is unknown whether this was carried out: tell the person to look.";
-        self.tell(planned, Err(ToolError::NoSuchThing(unknown.to_owned())), None).await
+        Ok(self.later(error))
     }
 
-    /// Journals the result of a call and shows it.
+    /// Journals the result of a call and shows it, unless the run was stopped.
     async fn tell(
         &mut self,
-        planned: &PlannedCall,
+        call: &PlannedCall,
         result: Result<ToolOutput, ToolError>,
         receipt: Option<Receipt>,
     ) -> Result<Flow, StoreError> {
-        let (entry, shown) = self.agent.settled(planned, result, receipt);
+        let (entry, shown) = self.agent.settled(call, result, receipt);
         self.record(vec![entry], Vec::new()).await?;
-        let draft = action(planned, planned.finished_key, Some(shown));
-        self.narrate(Note::ActionFinished { started: planned.started_key, draft });
+        if self.waiting.stop.is_none() {
+            let draft = action(call, call.finished_key, Some(shown));
+            self.narrate(Note::ActionFinished { started: call.started_key, draft });
+        }
         Ok(Flow::Go)
     }
 }

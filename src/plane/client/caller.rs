@@ -13,7 +13,7 @@ use crate::{
     domain::{ids::WorkspaceId, work_item::Page},
     plane::{
         PlaneError,
-        budget::{Budgets, LONGEST_PAUSE, Lane, Permit},
+        budget::{Budgets, LONGEST_PAUSE, Lane, Permit, WritePass},
         credentials::{Authorization, Credentials},
         wire::list,
     },
@@ -60,14 +60,31 @@ impl Caller {
         self.ask(&Method::GET, call, None).await
     }
 
-    /// Writes; repeated only on 429, which says that nothing happened.
+    /// Posts an activity; repeated only on 429, which says that nothing happened.
     pub(super) async fn post(&self, call: &Call<'_>, body: &Value) -> Result<Value, PlaneError> {
         self.ask(&Method::POST, call, Some(body)).await
     }
 
-    /// Changes a record; repeated only on 429.
-    pub(super) async fn patch(&self, call: &Call<'_>, body: &Value) -> Result<Value, PlaneError> {
-        self.ask(&Method::PATCH, call, Some(body)).await
+    /// The right to one change, in its lane.
+    pub(super) async fn write_pass(&self, workspace: WorkspaceId) -> Result<WritePass, PlaneError> {
+        self.credentials.authorize(workspace).await?;
+        Ok(self.budgets.of(workspace).permit(Lane::Write).await?.into())
+    }
+
+    /// Creates or changes a record at once and never repeats it, not even on 429: whoever asked may
+    /// not want it any more.
+    pub(super) async fn change(
+        &self,
+        method: Method,
+        call: &Call<'_>,
+        body: &Value,
+        pass: WritePass,
+    ) -> Result<Value, PlaneError> {
+        let permit = match pass.into_permit() {
+            Some(permit) => permit,
+            None => self.permit(call).await?,
+        };
+        self.call(permit, &method, call, Some(body)).await?.json(call.what)
     }
 
     /// Reads one page; `page` counts from 0.

@@ -146,7 +146,12 @@ impl<'a> View<'a> {
     }
 
     /// Tells the listeners once the batch is durable.
+    ///
+    /// That something is due is told once a batch: a flood of events must not crowd out a stop.
     pub(super) fn announce(&mut self, signal: Signal) {
+        if signal == Signal::Due && self.signals.contains(&signal) {
+            return;
+        }
         self.signals.push(signal);
     }
 

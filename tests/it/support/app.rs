@@ -273,6 +273,11 @@ impl TestApp {
         self.served.take().expect("the agent runs").kill().await;
     }
 
+    /// Sets an environment variable for the next start.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
     /// Starts the agent again on the same data.
     pub(crate) async fn serve(&mut self) {
         let mut served = Running::start(self.home.path(), &["serve"], &self.settings);

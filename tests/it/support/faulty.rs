@@ -24,7 +24,7 @@ use aileron::{
         write::{ItemFields, Target},
     },
     llm::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard},
-    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus},
+    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
     store::{
         Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
         StoreError, Waiting,
@@ -481,8 +481,20 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         self.seams.plane("members", self.inner.members(workspace, project)).await
     }
 
-    async fn add_comment(&self, workspace: WorkspaceId, item: Target, html: &str, key: StepKey) -> Got<CommentId> {
-        self.seams.plane("add_comment", self.inner.add_comment(workspace, item, html, key)).await
+    /// Sends nothing, so that nobody can die of it.
+    async fn write_pass(&self, workspace: WorkspaceId) -> Got<WritePass> {
+        self.seams.look(self.inner.write_pass(workspace)).await
+    }
+
+    async fn add_comment(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        html: &str,
+        key: StepKey,
+        pass: WritePass,
+    ) -> Got<CommentId> {
+        self.seams.plane("add_comment", self.inner.add_comment(workspace, item, html, key, pass)).await
     }
 
     async fn comment_of_step(&self, workspace: WorkspaceId, item: Target, key: StepKey) -> Got<Option<CommentId>> {
@@ -495,8 +507,9 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         project: ProjectId,
         fields: &ItemFields,
         key: StepKey,
+        pass: WritePass,
     ) -> Got<WorkItem> {
-        self.seams.plane("create_work_item", self.inner.create_work_item(workspace, project, fields, key)).await
+        self.seams.plane("create_work_item", self.inner.create_work_item(workspace, project, fields, key, pass)).await
     }
 
     async fn work_item_of_step(
@@ -508,7 +521,13 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         self.seams.plane("work_item_of_step", self.inner.work_item_of_step(workspace, project, key)).await
     }
 
-    async fn update_work_item(&self, workspace: WorkspaceId, item: Target, fields: &ItemFields) -> Got<WorkItem> {
-        self.seams.plane("update_work_item", self.inner.update_work_item(workspace, item, fields)).await
+    async fn update_work_item(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        fields: &ItemFields,
+        pass: WritePass,
+    ) -> Got<WorkItem> {
+        self.seams.plane("update_work_item", self.inner.update_work_item(workspace, item, fields, pass)).await
     }
 }

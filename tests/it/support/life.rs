@@ -78,6 +78,8 @@ pub(crate) enum Act {
     /// The same, but the event with the prompt never comes.
     MentionWithoutPrompt(&'static str),
     Reply(&'static str),
+    /// A reply whose event overtakes all that were not delivered yet; they come when everything is over.
+    ReplyAhead(&'static str),
     Stop,
     /// A stop whose event comes only when everything is over.
     StopUnheard,
@@ -360,6 +362,11 @@ impl Play<'_> {
                 plane.reply(self.run(), AUTHOR, text).await;
                 self.deliver().await;
             }
+            Act::ReplyAhead(text) => {
+                plane.reply(self.run(), AUTHOR, text).await;
+                self.delivered = plane.events(self.run()).len() - 1;
+                self.deliver().await;
+            }
             Act::Stop => {
                 plane.stop(self.run(), AUTHOR).await;
                 self.deliver().await;
@@ -416,6 +423,7 @@ impl Play<'_> {
                     | Act::MentionInNew(_)
                     | Act::MentionWithoutPrompt(_)
                     | Act::Reply(_)
+                    | Act::ReplyAhead(_)
                     | Act::Stop
                     | Act::StopUnheard
                     | Act::LetSpeak => {}
