@@ -49,6 +49,8 @@ pub struct StoreConfig {
     pub max_runs: u64,
     /// How long an event is recognised when it comes again.
     pub keep_keys: Duration,
+    /// From which length of its log on, in bytes, the store gives space back.
+    pub compact_above: u64,
 }
 
 #[derive(Debug, Clone)]

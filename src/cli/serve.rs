@@ -176,7 +176,8 @@ impl App {
 
 /// Opens the store and tells what was found amiss: in the log, and in a notice for whoever asks.
 fn open_store(config: &StoreConfig) -> anyhow::Result<(Arc<dyn Store>, Option<String>)> {
-    let opened = SledStore::open(&config.data_dir).context("the store cannot be opened")?;
+    let opened = SledStore::open_compacting(&config.data_dir, config.compact_above);
+    let opened = opened.context("the store cannot be opened")?;
     if let Some(aside) = &opened.set_aside {
         tracing::error!(
             path = %aside.display(),
@@ -192,9 +193,6 @@ fn open_store(config: &StoreConfig) -> anyhow::Result<(Arc<dyn Store>, Option<St
             runs_restored = opened.runs_restored,
             "the store lost its newest commits to damage and goes on without them"
         );
-    }
-    if let Some(compacted) = &opened.compacted {
-        tracing::info!(before = compacted.before, after = compacted.after, "the store gave space back, in bytes");
     }
     metrics::gauge!("aileron_store_set_aside").set(if opened.set_aside.is_some() { 1.0 } else { 0.0 });
     let notice = notice(&opened);

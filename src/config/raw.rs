@@ -37,6 +37,7 @@ pub(super) struct RawStore {
     pub keep_runs_days: Option<u32>,
     pub max_runs: Option<u32>,
     pub keep_keys_days: Option<u32>,
+    pub compact_above_mib: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

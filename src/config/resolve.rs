@@ -144,6 +144,7 @@ impl Resolver<'_> {
             keep_runs: days(keep_runs_days),
             max_runs: u64::from(raw.max_runs.unwrap_or(200_000).max(1)),
             keep_keys: days(keep_keys_days),
+            compact_above: u64::from(raw.compact_above_mib.unwrap_or(64)) << 20,
         }
     }
 

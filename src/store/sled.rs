@@ -9,10 +9,12 @@
 
 mod backup;
 mod compact;
+mod copy;
 mod kept;
 mod ledger;
 mod open;
 mod owner;
+mod places;
 mod records;
 mod retention;
 mod roster;
@@ -27,10 +29,11 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
-pub use self::compact::Compacted;
+pub use self::compact::{Compacted, Compactions};
 use self::{
+    compact::Compaction,
     open::{Files, Found},
     owner::Owner,
     roster::{Listed, Roster},
@@ -54,6 +57,7 @@ const SIGNALS_KEPT: usize = 256;
 pub struct SledStore {
     owner: Owner,
     signals: broadcast::Sender<Signal>,
+    compactions: watch::Receiver<Compactions>,
     /// The copy of the installations; held while it is replaced, so that an older one never wins.
     backup: tokio::sync::Mutex<PathBuf>,
 }
@@ -70,19 +74,28 @@ pub struct Opened {
     pub installations_restored: usize,
     /// How many runs were taken back, at rest and without their history, from the list beside the store.
     pub runs_restored: usize,
-    /// Whether the store was copied to give space back.
-    pub compacted: Option<Compacted>,
 }
 
 impl SledStore {
+    /// Opens the store in `data_dir` as [`Self::open_compacting`] does, to look at it or for a while:
+    /// it never gives space back.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
+        Self::open_compacting(data_dir, u64::MAX)
+    }
+
     /// Opens the store in `data_dir`, which is created if it is missing. Every lease is void
-    /// afterwards: what was leased is due. Blocks on the disk.
+    /// afterwards: what was leased is due. Blocks on the disk. A log of at least `compact_above` bytes
+    /// is copied, to give space back, when it has grown to twice its length; at 0 it is copied
+    /// again and again.
     ///
     /// # Errors
     /// `Locked` if another process has it; `Unreadable` if another version wrote it; `Broken` if the
     /// directory cannot be used, or is damaged and cannot be moved aside.
-    pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
-        let Found { files, set_aside, commits_lost, runs_restored, compacted } = open::open(data_dir)?;
+    pub fn open_compacting(data_dir: &Path, compact_above: u64) -> Result<Opened, StoreError> {
+        let Found { files, set_aside, commits_lost, runs_restored } = open::open(data_dir)?;
         let (backup, list) = (backup::path(data_dir), roster::path(data_dir));
         let settled = catch_unwind(AssertUnwindSafe(|| settle(&files, &backup, &list, commits_lost > 0)));
         let settled = settled.unwrap_or_else(|_| Err(StoreError::Broken("sled panicked".to_owned())));
@@ -91,11 +104,20 @@ impl SledStore {
             tracing::error!(%error, "the installations cannot be copied beside the store");
         }
         let (signals, _) = broadcast::channel(SIGNALS_KEPT);
-        let owner = Owner::start(files, Roster::begin(list, settled.listed), signals.clone())?;
-        let store = Self { owner, signals, backup: tokio::sync::Mutex::new(backup) };
+        let (told, compactions) = watch::channel(Compactions::default());
+        let compaction = Compaction::new(data_dir, compact_above, told);
+        let roster = Roster::begin(list, settled.listed);
+        let owner = Owner::start(files, roster, compaction, signals.clone())?;
+        let store = Self { owner, signals, compactions, backup: tokio::sync::Mutex::new(backup) };
         let installations_restored = settled.installations_restored;
         let runs_restored = runs_restored + settled.runs_restored;
-        Ok(Opened { store, set_aside, commits_lost, installations_restored, runs_restored, compacted })
+        Ok(Opened { store, set_aside, commits_lost, installations_restored, runs_restored })
+    }
+
+    /// How often space was given back so far, and every change of that.
+    #[must_use]
+    pub fn compactions(&self) -> watch::Receiver<Compactions> {
+        self.compactions.clone()
     }
 }
 
@@ -110,7 +132,7 @@ struct Settled {
 /// Ends what an earlier process left, and takes back what is beside the store and not in it.
 fn settle(files: &Files, backup: &Path, list: &Path, lost_some: bool) -> Result<Settled, StoreError> {
     let now = Timestamp::now();
-    let mut view = View::new(&files.trees);
+    let mut view = View::new(&files.live.trees);
     runs::void_leases(&mut view)?;
     let installations_restored = restore_installations(&mut view, backup, lost_some)?;
     let runs_restored = if lost_some { roster::restore(&mut view, &roster::read(list, now), now)? } else { 0 };

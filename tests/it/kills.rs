@@ -7,6 +7,8 @@
 //! AILERON_KILLS=500 cargo test --release --test it kills -- --nocapture
 //! ```
 //!
+//! The store gives space back all the while, and the figures say how many kills fell into that.
+//!
 //! Everything random comes from one seed, which is printed; `AILERON_SEED` sets it. The kernel
 //! decides the rest, so a seed repeats the load and the moments, not the interleaving.
 
@@ -49,13 +51,17 @@ async fn kills_at_random_moments_under_load_lose_nothing_and_repeat_nothing() {
         .rule(answer_every_token_once)
         // What was acknowledged must not depend on being looked for in Plane later.
         .set("AILERON__AGENT__SWEEP_SECS", "0")
+        // The store is copied all the time, so that many kills fall into a copy.
+        .set("AILERON__STORE__COMPACT_ABOVE_MIB", "0")
         .start()
         .await;
     let mut load = Load::new(seed);
+    let mut into_copies = 0;
     for kill in 1..=kills {
         let doings = load.round(&app.plane);
         tokio::time::sleep(Duration::from_millis(load.rng.u64(5..350))).await;
         app.kill().await;
+        into_copies += usize::from(app.home().join("data/store.copy").exists());
         load.take_in(doings).await;
         app.serve().await;
         if kill % CHECK_EVERY == 0 || kill == kills {
@@ -64,6 +70,9 @@ async fn kills_at_random_moments_under_load_lose_nothing_and_repeat_nothing() {
     }
     load.deliver_all_again(&app).await;
     let told = load.tell(&app.plane, kills);
+    let copies = app.log().matches("the store gave space back").count();
+    let told = format!("{told}; copies of the store: {copies}, killed in one: {into_copies}");
+    assert!(copies > 0 && into_copies > 0, "{told}");
     println!("{told} ({:.1} s)", began.elapsed().as_secs_f64());
     assert_eq!(app.plane.violations(), Vec::<String>::new());
 }

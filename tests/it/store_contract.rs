@@ -1,4 +1,4 @@
-//! What every store promises. Another backend goes through it by one more `contract!` line.
+//! What every store promises. Another backend goes through it by one more `every_case!` line.
 
 #![cfg(test)]
 
@@ -51,6 +51,13 @@ fn open_sled(dir: &Path) -> Arc<dyn Store> {
     Arc::new(opened.store)
 }
 
+/// Whatever a case does happens during a copy, or right before or after one.
+fn open_sled_copied_all_the_time(dir: &Path) -> Arc<dyn Store> {
+    let opened = SledStore::open_compacting(dir, 0).unwrap();
+    assert_eq!(opened.set_aside, None);
+    Arc::new(opened.store)
+}
+
 /// One test a promise, for one backend.
 macro_rules! contract {
     ($backend:ident, $open:path: $($case:ident),* $(,)?) => {
@@ -63,7 +70,9 @@ macro_rules! contract {
     };
 }
 
-contract!(sled, super::open_sled:
+/// Every case for one backend.
+macro_rules! every_case {
+    ($backend:ident, $open:path) => { contract!($backend, $open:
     an_event_is_accepted_once_for_good,
     a_prompt_is_claimed_with_all_that_is_known,
     a_run_is_claimed_by_one_worker_only,
@@ -110,7 +119,11 @@ contract!(sled, super::open_sled:
     keys_are_forgotten_last_and_what_was_written_before_them_is_refused,
     old_letters_are_forgotten,
     forgetting_goes_on_where_it_stopped,
-);
+    ); };
+}
+
+every_case!(sled, super::open_sled);
+every_case!(sled_copied_all_the_time, super::open_sled_copied_all_the_time);
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()

@@ -18,7 +18,10 @@ use aileron::{
         ids::{ActivityId, InstallationId, ProjectId, RunId, WorkspaceId},
         installation::{Credential, Installation, InstallationBook, InstallationStatus},
     },
-    store::{JournalStep, Release, RunState, Store, StoreError, sled::SledStore},
+    store::{
+        JournalStep, Letter, Release, RunState, Store, StoreError,
+        sled::{Opened, SledStore},
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
@@ -31,7 +34,15 @@ use crate::store_contract::{at, new_run, prompt, prompted};
 const CHILD_DIR: &str = "AILERON_TEST_STORE_DIR";
 
 fn open(dir: &Path) -> SledStore {
-    let opened = SledStore::open(dir).unwrap();
+    whole(SledStore::open(dir).unwrap())
+}
+
+/// A store that is copied again and again.
+fn open_copied(dir: &Path) -> SledStore {
+    whole(SledStore::open_compacting(dir, 0).unwrap())
+}
+
+fn whole(opened: Opened) -> SledStore {
     assert_eq!((opened.set_aside, opened.commits_lost), (None, 0));
     opened.store
 }
@@ -380,9 +391,10 @@ async fn long_values_stay_in_the_log_that_is_synced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thirty_two_callers_all_get_their_answers() {
+async fn thirty_two_callers_all_get_their_answers_while_the_store_is_copied() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Arc::new(open(dir.path()));
+    fill(dir.path(), 500, 3000).await;
+    let store = Arc::new(open_copied(dir.path()));
     let mut callers = JoinSet::new();
     for _ in 0..32 {
         let store = Arc::clone(&store);
@@ -396,6 +408,49 @@ async fn thirty_two_callers_all_get_their_answers() {
     }
     let all = tokio::time::timeout(std::time::Duration::from_secs(120), callers.join_all());
     all.await.expect("callers hang");
+    let mut compactions = store.compactions();
+    let compactions = *compactions.wait_for(|compactions| compactions.done > 0).await.unwrap();
+    assert_eq!(compactions.abandoned, 0);
+    store.close().await;
+    drop(store);
+    assert_eq!(open(dir.path()).runs(usize::MAX).await.unwrap().len(), 532);
+    assert_eq!(fs::read_dir(dir.path().join("store/blobs")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_long_log_is_copied_right_after_the_start_and_grows_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let run = new_run();
+    store.accept(prompted(&run, &prompt("hello", None)), at(0), at(0)).await.unwrap();
+    let lease = store.claim(at(0), at(60)).await.unwrap().unwrap().lease;
+    for _ in 0..1500 {
+        store.renew(lease, at(60)).await.unwrap();
+        store.keep_letter(letter_of(&"z".repeat(8000))).await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+    let log = || fs::metadata(dir.path().join("store/db")).unwrap().len();
+    let long = log();
+
+    let store = whole(SledStore::open_compacting(dir.path(), 1 << 20).unwrap());
+    let mut compactions = store.compactions();
+    let done = compactions.wait_for(|compactions| compactions.done > 0);
+    let last = done.await.unwrap().last.unwrap();
+    assert!(last.before >= long, "{last:?}");
+    assert_eq!(fs::read_to_string(dir.path().join("store.size")).unwrap().trim(), last.after.to_string());
+    assert_eq!(store.letters().await.unwrap().len(), 1000);
+    for _ in 0..50 {
+        store.keep_letter(letter_of(&"z".repeat(8000))).await.unwrap();
+    }
+    assert_eq!(compactions.borrow().begun, 1, "it has not grown to twice its length");
+    store.close().await;
+}
+
+/// A letter with a number of its own before the text.
+fn letter_of(text: &str) -> Letter {
+    let body = format!("{} {text}", fastrand::u128(..));
+    Letter { received_at: at(0), event: "odd".to_owned(), reason: "unknown".to_owned(), body }
 }
 
 #[tokio::test]
@@ -468,7 +523,7 @@ fn numbered_body(number: usize) -> String {
 
 /// Offers numbered prompts and journals them, telling what was acknowledged.
 async fn work_until_killed(dir: &Path) {
-    let store = Arc::new(open(dir));
+    let store = Arc::new(open_copied(dir));
     let mut tasks = JoinSet::new();
     for caller in 0..CALLERS {
         tasks.spawn(offer(Arc::clone(&store), caller));

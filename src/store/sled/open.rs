@@ -18,7 +18,7 @@ use std::{
 };
 
 use super::{
-    compact::{Compacted, Places},
+    places::Places,
     records, retention, roster,
     trees::{Trees, Write},
     view::{Table, View},
@@ -46,13 +46,18 @@ const FORMAT: u32 = 2;
 
 /// Everything held open. Fields are dropped in this order, so the lock goes last.
 pub(super) struct Files {
-    pub(super) trees: Trees,
-    db: sled::Db,
-    /// sled's log. Its own flush does not sync it on Linux.
-    pub(super) log: File,
+    pub(super) live: Live,
     suspicion: PathBuf,
     commits: CommitCount,
     _lock: File,
+}
+
+/// The store in use, or its copy on the way to that.
+pub(super) struct Live {
+    pub(super) trees: Trees,
+    pub(super) db: sled::Db,
+    /// sled's log. Its own flush does not sync it on Linux.
+    pub(super) log: File,
 }
 
 /// What [`open`] found.
@@ -64,8 +69,6 @@ pub(super) struct Found {
     pub(super) commits_lost: u64,
     /// How many runs were taken into a store that was begun in the place of one that is lost.
     pub(super) runs_restored: usize,
-    /// Whether the store was copied to give space back.
-    pub(super) compacted: Option<Compacted>,
 }
 
 /// The number of the last commit, kept twice.
@@ -100,20 +103,21 @@ impl CommitCount {
 }
 
 impl Files {
-    /// Makes the changes in one transaction and returns when they are on the disk.
+    /// Makes the changes in one transaction and returns when they are on the disk, with the commit's
+    /// number added to them.
     ///
     /// # Errors
     /// `Broken`; after that the store must not be used any more, since it is unknown what is
     /// durable.
-    pub(super) fn commit(&self, mut writes: Vec<Write>) -> Result<(), StoreError> {
+    pub(super) fn commit(&self, mut writes: Vec<Write>) -> Result<Vec<Write>, StoreError> {
         let number = self.commits.last.get() + 1;
         let count = records::encode(Table::Meta, &number)?;
-        writes.extend(self.trees.translate(Table::Meta, COMMITS_KEY, Some(&count))?);
-        self.trees.apply(&writes)?;
-        self.db.flush().map_err(|error| StoreError::Broken(format!("flushing: {error}")))?;
-        self.log.sync_all().map_err(|error| StoreError::Broken(format!("syncing: {error}")))?;
+        writes.extend(self.live.trees.translate(Table::Meta, COMMITS_KEY, Some(&count))?);
+        self.live.trees.apply(&writes)?;
+        self.live.make_durable()?;
         self.commits.last.set(number);
-        self.tell_commits()
+        self.tell_commits()?;
+        Ok(writes)
     }
 
     /// Brings the count beside the store into line with it; what it told before is then forgotten.
@@ -130,13 +134,25 @@ impl Files {
     }
 }
 
+impl Live {
+    /// Returns when all that was written is on the disk.
+    pub(super) fn make_durable(&self) -> Result<(), StoreError> {
+        self.db.flush().map_err(|error| StoreError::Broken(format!("flushing: {error}")))?;
+        self.log.sync_all().map_err(|error| StoreError::Broken(format!("syncing: {error}")))
+    }
+
+    /// The length of the log in bytes.
+    pub(super) fn length(&self) -> io::Result<u64> {
+        self.log.metadata().map(|log| log.len())
+    }
+}
+
 /// Opens the store in `data_dir`, and says what is amiss with it.
 pub(super) fn open(data_dir: &Path) -> Result<Found, StoreError> {
     create_private(data_dir).map_err(|error| at(data_dir, &error))?;
     let lock = lock(data_dir)?;
     let dir = data_dir.join("store");
-    let places = Places::new(data_dir);
-    places.recover().map_err(|error| at(data_dir, &error))?;
+    Places::new(data_dir).recover().map_err(|error| at(data_dir, &error))?;
     let suspicion = data_dir.join("store.suspect");
     let mut set_aside = None;
     let opened = match attempt(&dir, suspicion.exists()) {
@@ -154,7 +170,6 @@ pub(super) fn open(data_dir: &Path) -> Result<Found, StoreError> {
         Ok(opened) => Ok(opened),
     };
     let (db, trees) = opened.map_err(Refusal::into_error)?;
-    let (db, trees, compacted) = compact(&places, &dir, db, trees)?;
     sync_what_sled_does_not(data_dir, &dir).map_err(|error| at(&dir, &error))?;
     let log = File::open(dir.join("db")).map_err(|error| at(&dir, &error))?;
     let (commits, commits_lost) = CommitCount::open(&data_dir.join("store.commits"), &trees)?;
@@ -163,11 +178,11 @@ pub(super) fn open(data_dir: &Path) -> Result<Found, StoreError> {
     if commits_lost > 0 {
         tracing::error!(commits_lost, "the store is damaged: it has lost its last commits and goes on without them");
     }
-    let files = Files { trees, db, log, suspicion, commits, _lock: lock };
+    let files = Files { live: Live { trees, db, log }, suspicion, commits, _lock: lock };
     let runs_restored = settle_format(&files, data_dir)?;
     match fs::remove_file(&files.suspicion) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&files.suspicion, &error)),
-        Err(_) | Ok(()) => Ok(Found { files, set_aside, commits_lost, runs_restored, compacted }),
+        Err(_) | Ok(()) => Ok(Found { files, set_aside, commits_lost, runs_restored }),
     }
 }
 
@@ -186,31 +201,6 @@ impl Refusal {
             Self::Damaged(message) => StoreError::Broken(message),
         }
     }
-}
-
-/// Gives space back if there is much to give. A store that cannot be copied, for want of space for
-/// instance, is as good as before.
-fn compact(
-    places: &Places,
-    dir: &Path,
-    db: sled::Db,
-    trees: Trees,
-) -> Result<(sled::Db, Trees, Option<Compacted>), StoreError> {
-    let looked = catch_unwind(AssertUnwindSafe(|| places.is_worth_it(&db)));
-    match looked.unwrap_or_else(|_| Err(StoreError::Broken("sled panicked".to_owned()))) {
-        Ok(true) => {}
-        Ok(false) => return Ok((db, trees, None)),
-        Err(error) => {
-            tracing::warn!(%error, "the store cannot be looked through");
-            return Ok((db, trees, None));
-        }
-    }
-    drop(trees);
-    let compacted = places
-        .replace(db)
-        .inspect_err(|error| tracing::warn!(%error, "the store cannot give space back and goes on as it is"));
-    let (db, trees) = attempt(dir, false).map_err(Refusal::into_error)?;
-    Ok((db, trees, compacted.ok()))
 }
 
 /// How sled is opened.
@@ -272,7 +262,7 @@ fn settings_are_text(conf: &[u8]) -> bool {
 
 /// sled locks its log too, and lets go of it a moment after it was dropped. Our own lock is held
 /// here, so any other holder but such a predecessor is no aileron.
-pub(super) fn wait_until_free(log: &File, dir: &Path) -> Result<(), StoreError> {
+fn wait_until_free(log: &File, dir: &Path) -> Result<(), StoreError> {
     for _ in 0..PREDECESSOR_CHECKS {
         match log.try_lock() {
             Ok(()) => return log.unlock().map_err(|error| at(dir, &error)),
@@ -330,7 +320,7 @@ pub(super) fn sync_what_sled_does_not(data_dir: &Path, dir: &Path) -> io::Result
 
 /// Checks the store's format. A new store gets it, and with it the runs of one that is lost.
 fn settle_format(files: &Files, data_dir: &Path) -> Result<usize, StoreError> {
-    let mut view = View::new(&files.trees);
+    let mut view = View::new(&files.live.trees);
     match view.get(Table::Meta, FORMAT_KEY)? {
         Some(bytes) => match records::decode(Table::Meta, &bytes)? {
             FORMAT => Ok(0),

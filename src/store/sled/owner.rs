@@ -11,11 +11,13 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
+    compact::Compaction,
     open::Files,
     roster::Roster,
     view::{Changes, View},
@@ -30,6 +32,10 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Commands that may wait before callers are held back.
 const QUEUE_COMMANDS: usize = 1024;
+
+/// Between two slices of a copy while nobody asks for anything, so that a copy leaves the processor and the
+/// disk to others half of the time.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A handle to the thread. Dropping it waits until the thread has let go of the files.
 pub(super) struct Owner {
@@ -55,10 +61,15 @@ struct Finished {
 
 impl Owner {
     /// Hands the files over to a thread of their own.
-    pub(super) fn start(files: Files, roster: Roster, signals: broadcast::Sender<Signal>) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        files: Files,
+        roster: Roster,
+        compaction: Compaction,
+        signals: broadcast::Sender<Signal>,
+    ) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(QUEUE_COMMANDS);
         let ended = Arc::new(OnceLock::new());
-        let batches = Batches { files, roster, receiver, signals, ended: Arc::clone(&ended) };
+        let batches = Batches { files, roster, compaction, receiver, signals, ended: Arc::clone(&ended) };
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || batches.run())
@@ -136,6 +147,7 @@ impl Drop for Owner {
 struct Batches {
     files: Files,
     roster: Roster,
+    compaction: Compaction,
     receiver: mpsc::Receiver<Message>,
     signals: broadcast::Sender<Signal>,
     ended: Arc<OnceLock<StoreError>>,
@@ -144,21 +156,54 @@ struct Batches {
 impl Batches {
     fn run(mut self) {
         let mut closing = None;
+        self.compact();
         while closing.is_none() {
-            let Some(message) = self.receiver.blocking_recv() else {
-                break;
+            closing = match (self.next(), self.ended.get()) {
+                (Next::Message(message), None) => self.serve(message),
+                (Next::Message(Message::Close(reply)), Some(_)) => Some(reply),
+                (Next::Message(Message::Work(_)), Some(_)) => None,
+                (Next::Nothing, _) => {
+                    std::thread::sleep(PAUSE);
+                    None
+                }
+                (Next::Gone, _) => break,
             };
-            closing = match (message, self.ended.get()) {
-                (message, None) => self.serve(message),
-                (Message::Close(reply), Some(_)) => Some(reply),
-                (Message::Work(_), Some(_)) => None,
-            };
+            self.compact();
         }
         let _ = self.ended.set(StoreError::Closed);
+        self.compaction.end();
         drop(self.files);
         if let Some(reply) = closing {
             let _ = reply.send(());
         }
+    }
+
+    /// Waits for a message, unless there is something else to do.
+    fn next(&mut self) -> Next {
+        if !self.compaction.is_under_way() {
+            return self.receiver.blocking_recv().map_or(Next::Gone, Next::Message);
+        }
+        match self.receiver.try_recv() {
+            Ok(message) => Next::Message(message),
+            Err(mpsc::error::TryRecvError::Empty) => Next::Nothing,
+            Err(mpsc::error::TryRecvError::Disconnected) => Next::Gone,
+        }
+    }
+
+    /// Does a slice of the work that gives space back.
+    fn compact(&mut self) {
+        if self.ended.get().is_some() {
+            return self.compaction.end();
+        }
+        if let Err(error) = self.compaction.advance(&mut self.files) {
+            self.give_up(&error);
+        }
+    }
+
+    fn give_up(&self, error: &StoreError) {
+        tracing::error!(%error, "the store does not work any more");
+        let _ = self.ended.set(error.clone());
+        self.files.suspect();
     }
 
     /// Serves one batch, beginning with `first`. `Some` if the store is to be closed then.
@@ -168,9 +213,7 @@ impl Batches {
         let outcome = guarded.unwrap_or_else(|_| Err(StoreError::Broken("an operation panicked".to_owned())));
         if let Err(error) = &outcome {
             // Before the answers, so that whoever gets one finds the store ended.
-            tracing::error!(%error, "the store does not work any more");
-            let _ = self.ended.set(error.clone());
-            self.files.suspect();
+            self.give_up(error);
         }
         for finished in batch.finished {
             (finished.answer)(outcome.clone());
@@ -180,7 +223,7 @@ impl Batches {
 
     /// Runs `first` and what waits behind it, and commits once.
     fn run_batch(&mut self, first: Message, batch: &mut Batch) -> Result<(), StoreError> {
-        let mut view = View::new(&self.files.trees);
+        let mut view = View::new(&self.files.live.trees);
         let mut next = Some(first);
         while let Some(message) = next.take() {
             match message {
@@ -201,7 +244,8 @@ impl Batches {
         }
         let Changes { writes, signals, listed } = view.into_changes()?;
         if !writes.is_empty() {
-            self.files.commit(writes)?;
+            let written = self.files.commit(writes)?;
+            self.compaction.follow(&written);
         }
         if !listed.is_empty() {
             self.roster.note(listed);
@@ -212,6 +256,15 @@ impl Batches {
         }
         Ok(())
     }
+}
+
+/// What the thread is to do next.
+enum Next {
+    Message(Message),
+    /// Nobody asks for anything.
+    Nothing,
+    /// Nobody can ask any more.
+    Gone,
 }
 
 /// The commands that were run and wait for the commit.

@@ -26,19 +26,20 @@ pub(super) struct Trees {
 
 /// One change to one tree, in sled's terms.
 pub(super) struct Write {
-    tree: usize,
-    key: IVec,
-    value: Option<IVec>,
+    /// The place of the tree in [`Trees::names`].
+    pub(super) tree: usize,
+    pub(super) key: IVec,
+    pub(super) value: Option<IVec>,
 }
 
 impl Trees {
     pub(super) fn open(db: &sled::Db) -> sled::Result<Self> {
-        let mut all = Vec::with_capacity(Table::ALL.len() + 1);
-        for table in Table::ALL {
-            all.push(db.open_tree(table.name())?);
-        }
-        all.push(db.open_tree("chunks")?);
+        let all = Self::names().map(|name| db.open_tree(name)).collect::<sled::Result<_>>()?;
         Ok(Self { all })
+    }
+
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        Table::ALL.into_iter().map(Table::name).chain(["chunks"])
     }
 
     /// Reads every record, to come upon what sled finds damaged.

@@ -10,11 +10,12 @@ use crate::{
 
 fn start(data_dir: &std::path::Path) -> Owner {
     let files = open::open(data_dir).unwrap().files;
-    Owner::start(files, roster(data_dir), broadcast::channel(8).0).unwrap()
+    start_with(files, data_dir, broadcast::channel(8).0)
 }
 
-fn roster(data_dir: &std::path::Path) -> Roster {
-    Roster::begin(data_dir.join("runs.jsonl"), Vec::new())
+fn start_with(files: Files, data_dir: &std::path::Path, signals: broadcast::Sender<Signal>) -> Owner {
+    let compaction = Compaction::new(data_dir, u64::MAX, tokio::sync::watch::Sender::default());
+    Owner::start(files, Roster::begin(data_dir.join("runs.jsonl"), Vec::new()), compaction, signals).unwrap()
 }
 
 #[tokio::test]
@@ -57,9 +58,9 @@ async fn a_failed_sync_is_told_to_the_caller_and_ends_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let mut files = open::open(dir.path()).unwrap().files;
     // A character device refuses to be synced.
-    files.log = File::open("/dev/null").unwrap();
+    files.live.log = File::open("/dev/null").unwrap();
     let (signals, mut listener) = broadcast::channel(8);
-    let owner = Owner::start(files, roster(dir.path()), signals).unwrap();
+    let owner = start_with(files, dir.path(), signals);
     owner.call(|view| view.get(Table::Meta, b"x")).await.expect("reading needs no sync");
     let outcome = owner
         .call(|view| {
