@@ -17,7 +17,7 @@ mod start;
 mod turns;
 mod writer;
 
-use std::path::Path;
+use std::{fmt, path::Path, time::Duration};
 
 fn main() {
     // cargo adds `--bench` to what it is given.
@@ -49,4 +49,29 @@ fn main() {
             _ => {}
         }
     });
+}
+
+/// How long something took, many times.
+#[derive(Default)]
+pub(crate) struct Latencies {
+    all: Vec<Duration>,
+}
+
+impl Latencies {
+    pub(crate) fn add(&mut self, one: Duration) {
+        self.all.push(one);
+    }
+}
+
+impl fmt::Display for Latencies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut sorted = self.all.clone();
+        sorted.sort();
+        let at = |thousandths: usize| match sorted.len() {
+            0 => Duration::ZERO,
+            count => sorted[(count - 1) * thousandths / 1000],
+        };
+        let (p50, p99, p999, worst) = (at(500), at(990), at(999), at(1000));
+        write!(f, "{} times, p50 {p50:.2?}, p99 {p99:.2?}, p99.9 {p999:.2?}, worst {worst:.2?}", sorted.len())
+    }
 }

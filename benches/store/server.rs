@@ -24,6 +24,11 @@ pub(crate) struct Server {
 impl Server {
     /// Returns when the server listens.
     pub(crate) fn start(home: &Path) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    /// As [`Self::start`], with more of the environment.
+    pub(crate) fn start_with(home: &Path, more: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_aileron"))
             .arg("serve")
             .env_clear()
@@ -43,6 +48,7 @@ impl Server {
                 // The runs stay where they are, so that only what acknowledges them is measured.
                 ("AILERON__AGENT__PROMPT_GRACE_MS", "600000"),
             ])
+            .envs(more.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(home.join("stderr.log")).expect("a log"))

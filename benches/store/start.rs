@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use aileron::store::{Store, sled::SledStore};
-
 use super::{
     server::{self, Server},
     writer,
@@ -11,12 +9,7 @@ use super::{
 
 pub(crate) async fn measure(runs: usize) {
     let home = tempfile::tempdir().expect("a directory");
-    let store = SledStore::open(&home.path().join("data")).expect("a store").store;
-    for _ in 0..runs {
-        writer::one_turn(&store, &writer::Shape::USUAL).await;
-    }
-    store.close().await;
-    drop(store);
+    writer::fill(&home.path().join("data"), runs).await;
     let mut took: Vec<Duration> = Vec::new();
     let mut resident_kib = 0;
     for _ in 0..5 {

@@ -1,6 +1,11 @@
 //! What the store is filled with: whole turns, and numbered events that can be told to be there.
 
-use std::{io::Write as _, path::Path, sync::Arc};
+use std::{
+    io::Write as _,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use aileron::{
     domain::{
@@ -27,11 +32,13 @@ impl Shape {
     pub(crate) const USUAL: Self = Self { prompt: 200, entries: [300, 3000, 400, 2000, 1200] };
 }
 
-/// One turn of a new run, from its prompt to its end.
-pub(crate) async fn one_turn(store: &SledStore, shape: &Shape) {
+/// One turn of a new run, from its prompt to its end, and how long its acceptance took.
+pub(crate) async fn one_turn(store: &SledStore, shape: &Shape) -> Duration {
     let now = Timestamp::now();
     let event = prompted(Uuid::new_v4(), Uuid::new_v4(), "p".repeat(shape.prompt));
+    let begun = Instant::now();
     store.accept(event, now, now).await.expect("accepted");
+    let accepted_in = begun.elapsed();
     let until = now + std::time::Duration::from_secs(60);
     let claim = store.claim(now, until).await.expect("claimed").expect("a run is due");
     for (number, length) in shape.entries.into_iter().enumerate() {
@@ -40,6 +47,16 @@ pub(crate) async fn one_turn(store: &SledStore, shape: &Shape) {
         store.append(claim.lease, step).await.expect("appended");
     }
     store.release(claim.lease, Release::Idle, now).await.expect("released");
+    accepted_in
+}
+
+/// A store with so many runs of one turn, closed again.
+pub(crate) async fn fill(dir: &Path, runs: usize) {
+    let store = SledStore::open(dir).expect("a store").store;
+    for _ in 0..runs {
+        one_turn(&store, &Shape::USUAL).await;
+    }
+    store.close().await;
 }
 
 /// Callers at the same time in [`write_until_killed`].
@@ -48,7 +65,8 @@ const CALLERS: u128 = 6;
 /// Accepts numbered prompts of 1 to 64 KB and journals them, telling on standard output what was
 /// acknowledged: `accepted CALLER COUNT` and `journalled CALLER COUNT`.
 pub(crate) async fn write_until_killed(dir: &Path) {
-    let store = Arc::new(SledStore::open(dir).expect("a store").store);
+    // Copied all the time, so that many cuts fall into it.
+    let store = Arc::new(SledStore::open_compacting(dir, 0).expect("a store").store);
     let mut tasks = JoinSet::new();
     for caller in 0..CALLERS {
         let store = Arc::clone(&store);
