@@ -105,7 +105,7 @@ pub(crate) async fn write_until_killed(dir: &Path) {
 /// the words of [`write_until_killed`]. Panics over anything missing, doubled or changed.
 pub(crate) async fn read_back(dir: &Path) {
     let opened = SledStore::open(dir).expect("the store opens");
-    assert_eq!((opened.set_aside, opened.commits_lost), (None, 0));
+    assert_eq!((opened.set_aside, opened.commits_lost, opened.records_missing), (None, 0, 0));
     let told = std::io::read_to_string(std::io::stdin()).expect("what was acknowledged");
     let mut checked = 0;
     for caller in 0..CALLERS {

@@ -187,11 +187,12 @@ fn open_store(config: &StoreConfig) -> anyhow::Result<(Arc<dyn Store>, Option<St
              forgotten; the runs of the last days are looked at in Plane for what is not answered yet"
         );
     }
-    if opened.commits_lost > 0 {
+    if opened.commits_lost > 0 || opened.records_missing > 0 {
         tracing::error!(
             commits = opened.commits_lost,
+            records = opened.records_missing,
             runs_restored = opened.runs_restored,
-            "the store lost its newest commits to damage and goes on without them"
+            "the store lost its newest commits or older records to damage and goes on without them"
         );
     }
     metrics::gauge!("aileron_store_set_aside").set(if opened.set_aside.is_some() { 1.0 } else { 0.0 });
@@ -225,7 +226,9 @@ fn notice(opened: &Opened) -> Option<String> {
              in Plane for what is not answered yet"
         ));
     }
-    (opened.commits_lost > 0).then(|| format!("the store lost its last {} commits to damage", opened.commits_lost))
+    let (commits, records) = (opened.commits_lost, opened.records_missing);
+    (commits > 0 || records > 0)
+        .then(|| format!("the store lost its last {commits} commits and {records} older records to damage"))
 }
 
 fn router(

@@ -7,6 +7,7 @@
 //!
 //! One process owns the directory. Other commands talk to the running server.
 
+mod audit;
 mod backup;
 mod compact;
 mod copy;
@@ -70,6 +71,9 @@ pub struct Opened {
     /// How many of the last commits damage has taken; the store goes on without them. Events in
     /// them are forgotten, and steps in them will be looked up in Plane and done again if need be.
     pub commits_lost: u64,
+    /// How many runs, or their places in the store's indexes, damage has taken from its older part. What was
+    /// left is put right.
+    pub records_missing: u64,
     /// How many installations were taken back from the copy beside the store.
     pub installations_restored: usize,
     /// How many runs were taken back, at rest and without their history, from the list beside the store.
@@ -111,7 +115,8 @@ impl SledStore {
         let store = Self { owner, signals, compactions, backup: tokio::sync::Mutex::new(backup) };
         let installations_restored = settled.installations_restored;
         let runs_restored = runs_restored + settled.runs_restored;
-        Ok(Opened { store, set_aside, commits_lost, installations_restored, runs_restored })
+        let records_missing = settled.records_missing;
+        Ok(Opened { store, set_aside, commits_lost, records_missing, installations_restored, runs_restored })
     }
 
     /// How often space was given back so far, and every change of that.
@@ -123,6 +128,7 @@ impl SledStore {
 
 /// What was done when a store was opened, and what belongs beside it from then on.
 struct Settled {
+    records_missing: u64,
     installations_restored: usize,
     runs_restored: usize,
     installations: Vec<Installation>,
@@ -133,6 +139,14 @@ struct Settled {
 fn settle(files: &Files, backup: &Path, list: &Path, lost_some: bool) -> Result<Settled, StoreError> {
     let now = Timestamp::now();
     let mut view = View::new(&files.live.trees);
+    let records_missing = audit::missing(&mut view)?;
+    if records_missing > 0 {
+        tracing::error!(
+            records_missing,
+            "the store is damaged: some of its runs are missing, and it goes on without them"
+        );
+    }
+    let lost_some = lost_some || records_missing > 0;
     runs::void_leases(&mut view)?;
     let installations_restored = restore_installations(&mut view, backup, lost_some)?;
     let runs_restored = if lost_some { roster::restore(&mut view, &roster::read(list, now), now)? } else { 0 };
@@ -143,7 +157,7 @@ fn settle(files: &Files, backup: &Path, list: &Path, lost_some: bool) -> Result<
         files.commit(writes)?;
     }
     files.tell_commits()?;
-    Ok(Settled { installations_restored, runs_restored, installations, listed })
+    Ok(Settled { records_missing, installations_restored, runs_restored, installations, listed })
 }
 
 /// The stores in `data_dir` that were found damaged and moved aside, oldest first.

@@ -43,7 +43,7 @@ fn open_copied(dir: &Path) -> SledStore {
 }
 
 fn whole(opened: Opened) -> SledStore {
-    assert_eq!((opened.set_aside, opened.commits_lost), (None, 0));
+    assert_eq!((opened.set_aside, opened.commits_lost, opened.records_missing), (None, 0, 0));
     opened.store
 }
 
@@ -327,7 +327,7 @@ async fn damage_never_goes_unnoticed() {
 
         let opened = SledStore::open(dir.path()).unwrap();
         let read = read_all(&opened.store).await;
-        let noticed = opened.set_aside.is_some() || opened.commits_lost > 0;
+        let noticed = opened.set_aside.is_some() || opened.commits_lost > 0 || opened.records_missing > 0;
         match read {
             Ok(runs) => assert!(runs == 300 || noticed, "seed {seed}: {runs} runs are left and nothing is said"),
             Err(error) => assert!(matches!(error, StoreError::Broken(_)), "seed {seed}: {error}"),

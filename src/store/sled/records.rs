@@ -206,7 +206,7 @@ pub(super) fn journal_key(run: RunId, number: u64) -> Vec<u8> {
     key
 }
 
-fn run_of_key(bytes: &[u8]) -> Option<RunId> {
+pub(super) fn run_of_key(bytes: &[u8]) -> Option<RunId> {
     Uuid::from_slice(bytes).ok().map(RunId)
 }
 

@@ -236,14 +236,14 @@ fn sweep(view: &View<'_>) -> Result<Sweep, StoreError> {
     }
 }
 
-fn run_count(view: &View<'_>) -> Result<u64, StoreError> {
+pub(super) fn run_count(view: &View<'_>) -> Result<u64, StoreError> {
     match view.get(Table::Meta, RUNS_KEY)? {
         Some(bytes) => decode(Table::Meta, &bytes),
         None => Ok(0),
     }
 }
 
-fn set_run_count(view: &mut View<'_>, count: u64) -> Result<(), StoreError> {
+pub(super) fn set_run_count(view: &mut View<'_>, count: u64) -> Result<(), StoreError> {
     view.insert(Table::Meta, RUNS_KEY.to_vec(), encode(Table::Meta, &count)?);
     Ok(())
 }

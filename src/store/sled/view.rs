@@ -167,6 +167,16 @@ impl<'a> View<'a> {
         }
     }
 
+    /// How many entries the table had before this batch. Reads all of their keys.
+    pub(super) fn count(&self, table: Table) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for entry in self.trees.table(table)? {
+            entry.map_err(broken)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
     pub(super) fn insert(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
         self.write((table, key), Some(value));
     }
