@@ -19,7 +19,7 @@ use std::{
 
 use aileron::{
     domain::ids::{ActivityId, RunId},
-    sandbox::{ActivityKind, Delivery, Mention, Mentioned, RunPicture, Sandbox, Shape, Status, Which},
+    sandbox::{ActivityKind, ActivityPicture, Delivery, Mention, Mentioned, RunPicture, Sandbox, Shape, Status, Which},
 };
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -51,6 +51,8 @@ async fn kills_at_random_moments_under_load_lose_nothing_and_repeat_nothing() {
         .rule(answer_every_token_once)
         // What was acknowledged must not depend on being looked for in Plane later.
         .set("AILERON__AGENT__SWEEP_SECS", "0")
+        .set("AILERON__AGENT__WRITES", "allow")
+        .set("AILERON__PLANE__SETTLE_MS", "300")
         // The store is copied all the time, so that many kills fall into a copy.
         .set("AILERON__STORE__COMPACT_ABOVE_MIB", "0")
         .start()
@@ -216,7 +218,7 @@ impl Load {
     /// Counts what was lost and what was answered twice; both must be nothing.
     fn tell(&self, plane: &Sandbox, kills: usize) -> String {
         let accepted = self.said.values().map(Vec::len).sum::<usize>();
-        let (mut lost, mut duplicates) = (0, 0);
+        let (mut lost, mut duplicates, mut noted) = (0, 0, 0);
         for (run, said) in &self.said {
             let picture = plane.run(*run);
             lost += said.iter().filter(|(id, _)| !is_covered(&picture, *id)).count();
@@ -229,29 +231,46 @@ impl Load {
                 println!("answered more than once:\n{}", picture.to_text());
             }
             duplicates += again;
+            let written = plane.written_by(*run);
+            let comments: Vec<_> = written.lines().filter(|line| line.starts_with("comment on")).collect();
+            noted += comments.len();
+            let once: BTreeSet<_> = comments.iter().flat_map(|line| tokens(line)).collect();
+            let all = comments.iter().map(|line| tokens(line).len()).sum::<usize>();
+            if all > once.len() {
+                println!("noted more than once:\n{written}");
+            }
+            duplicates += all - once.len();
         }
         let told = format!(
-            "kills: {kills}, accepted: {accepted}, lost: {lost}, duplicates: {duplicates}; runs: {}, webhooks sent again: {}",
+            "kills: {kills}, accepted: {accepted}, lost: {lost}, duplicates: {duplicates}; runs: {}, comments made: {noted}, webhooks sent again: {}",
             self.said.len(),
             self.answered_again
         );
         assert_eq!((lost, duplicates), (0, 0), "{told}");
+        assert!(accepted > kills && noted > 0, "next to nothing was done: {told}");
         told
     }
 }
 
 /// Whether a prompt or a stop has had its end: a prompt is named by one, or a stop overtook it; a
-/// stop is followed by one.
+/// stop is followed by one, unless everything was over when it was pressed.
 fn is_covered(picture: &RunPicture, id: ActivityId) -> bool {
     let Some(at) = picture.activities.iter().position(|activity| activity.id == id) else { return false };
     let prompt = &picture.activities[at];
     let ended_after = |at: usize| ends(picture).any(|(end, _)| end > at);
     if prompt.signal == "stop" {
-        return ended_after(at);
+        return ended_after(at) || was_over(&picture.activities[..at]);
     }
     let token = tokens(&prompt.body).pop().expect("every prompt of the load has a token");
     let stopped = picture.activities.iter().enumerate().skip(at).find(|(_, activity)| activity.signal == "stop");
     ends(picture).any(|(_, body)| body.contains(token)) || stopped.is_some_and(|(at, _)| ended_after(at))
+}
+
+/// Whether there was nothing left to stop.
+fn was_over(before: &[ActivityPicture]) -> bool {
+    let marks = before.iter().rev().filter(|activity| activity.signal != "stop");
+    let last = marks.map(|activity| activity.kind).find(|kind| kind.is_terminal() || *kind == ActivityKind::Prompt);
+    last.is_some_and(|kind| kind.is_terminal() && kind != ActivityKind::Elicitation)
 }
 
 /// The activities that ended turns, with their places.
@@ -261,7 +280,7 @@ fn ends(picture: &RunPicture) -> impl Iterator<Item = (usize, &str)> {
     all.map(|(at, activity)| (at, activity.body.as_str()))
 }
 
-/// Names every token it was told and has not named yet. Tools and a question come before the answer
+/// Names every token it was told and has not named yet. Tools, a comment and a question come before the answer
 /// as the token's number has it, so that a repeated request gets the same reply.
 fn answer_every_token_once(request: &Captured) -> Option<Turn> {
     let open = unnamed(request.messages());
@@ -273,6 +292,7 @@ fn answer_every_token_once(request: &Captured) -> Option<Turn> {
     let turn = match (number % 5, results) {
         (1 | 2, 0) => Turn::calls([("read_work_item", json!({}))]),
         (2, 1) => Turn::calls([("search_work_items", json!({"query": "crash"})), ("read_comments", json!({}))]),
+        (4, 0) => Turn::calls([("add_comment", json!({"text": format!("Noted {}.", open.join(" and "))}))]),
         (3, 0) => Turn::calls([("ask_user", json!({"question": words, "options": ["yes", "no"]}))]),
         _ => Turn::says(&words),
     };
