@@ -7,28 +7,33 @@
 
 pub mod context;
 mod effects;
+mod fence;
+pub mod guidance;
 pub mod intake;
 pub mod journal;
 pub mod narrator;
+pub mod preview;
 pub mod prompts;
 pub mod question;
+mod request;
 pub mod sentences;
 pub mod session;
+pub mod skills;
 mod speak;
 pub mod step;
 pub mod sweep;
+mod texts;
 pub mod turn;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use self::prompts::Prompts;
+use self::{guidance::Guidance, prompts::library::Library};
 use crate::{
     llm::Model,
-    plane::{PlaneApi, facts::Facts},
+    plane::{PlaneApi, credentials::Credentials, facts::Facts},
     store::Store,
-    tools::Toolbox,
 };
 
 /// Everything a turn needs, built once.
@@ -39,21 +44,22 @@ pub struct Agent {
     pub plane: Arc<dyn PlaneApi>,
     pub facts: Facts,
     pub model: Arc<dyn Model>,
-    pub toolbox: Toolbox,
-    pub prompts: Arc<Prompts>,
+    /// Prompts, skills and tools as they are edited.
+    pub library: Arc<Library>,
+    pub guidance: Guidance,
+    pub credentials: Arc<Credentials>,
     pub limits: Limits,
     /// Everything the agent runs in the background, so that shutdown can wait for it.
     pub tasks: TaskTracker,
 }
 
 impl Agent {
-    /// Makes the words of heartbeats.
-    fn heartbeat(&self) -> narrator::Heartbeat {
-        let prompts = Arc::clone(&self.prompts);
-        Arc::new(move |doing, since| {
-            let values = serde_json::json!({ "doing": doing.as_str(), "seconds": since.as_secs() });
-            prompts.render("heartbeat.md", values).ok().filter(|body| !body.is_empty())
-        })
+    /// The model of this name. Only one is built so far, so it stands in for every other.
+    fn model_named(&self, name: Option<&str>) -> Arc<dyn Model> {
+        if let Some(other) = name.filter(|name| *name != self.model.name()) {
+            tracing::debug!(wanted = other, "a skill asks for a model that is not built; the agent's own is used");
+        }
+        self.model.clone()
     }
 }
 

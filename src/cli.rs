@@ -1,12 +1,16 @@
 //! The commands, one file each.
 
+mod chat;
 mod check;
 mod demo;
 mod inspect;
 mod logs;
+mod prompts;
 mod serve;
+mod shown;
+mod side;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -34,6 +38,10 @@ enum Command {
     Check(check::Options),
     /// Try it here and now against a stand-in Plane, with no account and no key.
     Demo(demo::Options),
+    /// Look at the texts people can edit, and at what the model would get.
+    Prompts(prompts::Options),
+    /// Talk with the agent here, about the stand-in's work items or real ones; nothing is posted to Plane.
+    Chat(chat::Options),
     /// List the workspaces the app is installed in.
     Installations(inspect::Options),
     /// List signed webhooks that could not be read.
@@ -53,6 +61,8 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Serve => serve::main(&sources).await,
             Command::Check(options) => check::main(&sources, &options).await,
             Command::Demo(options) => demo::main(&sources, &options).await,
+            Command::Prompts(options) => prompts::main(&sources, &options).await,
+            Command::Chat(options) => chat::main(&sources, &options).await,
             Command::Installations(options) => inspect::installations(&sources, &options).await,
             Command::Letters(options) => inspect::letters(&sources, &options).await,
         }
@@ -80,7 +90,12 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 /// One line for the person who runs the command.
-#[expect(clippy::print_stdout, reason = "this is the commands' output")]
 fn say(line: &str) {
-    println!("{line}");
+    put(&format!("{line}\n"));
+}
+
+/// Writes at once and without a line end. Whoever no longer reads, as `head` does, misses it.
+fn put(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

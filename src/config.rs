@@ -5,6 +5,7 @@
 
 mod environment;
 pub mod files;
+pub mod front_matter;
 pub mod load;
 mod model;
 mod origin;
@@ -19,7 +20,7 @@ use url::Url;
 pub use self::model::{
     CardOverrides, MaxTokensField, ModelConfig, OpenAiConfig, ProviderConfig, ReasoningStyle, SystemRole,
 };
-use crate::domain::ids::{UserId, WorkspaceId};
+use crate::domain::ids::{PageId, UserId, WorkspaceId};
 
 /// Everything the program may be told from outside, checked and resolved.
 #[derive(Debug, Clone)]
@@ -30,7 +31,20 @@ pub struct Config {
     pub agent: AgentConfig,
     /// The model the agent uses.
     pub model: ModelConfig,
+    /// The names of all models in the configuration, which skills may ask for.
+    pub model_names: Vec<String>,
+    /// How people work in the projects, as far as they wrote it down for the agent.
+    pub guidance: Vec<GuidanceConfig>,
     pub log: LogConfig,
+}
+
+impl Config {
+    /// What is said about the texts people edit.
+    #[must_use]
+    pub fn texts(&self) -> TextsConfig {
+        let AgentConfig { prompts_dir, tools_dir, writes, .. } = self.agent.clone();
+        TextsConfig { prompts_dir, tools_dir, model_names: self.model_names.clone(), writes }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +135,31 @@ pub struct AgentConfig {
     pub writes: WritePolicy,
     /// How often known runs are looked at for prompts and stops whose events never came; zero is never.
     pub sweep: Duration,
+}
+
+/// What there is to know for reading the texts people edit.
+#[derive(Debug, Clone)]
+pub struct TextsConfig {
+    pub prompts_dir: PathBuf,
+    pub tools_dir: PathBuf,
+    /// The names of all models, which skills may ask for.
+    pub model_names: Vec<String>,
+    /// Whether the tools that change something are offered.
+    pub writes: WritePolicy,
+}
+
+/// Guidance for one project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuidanceConfig {
+    /// The workspace's slug in lower case; `None` is any workspace.
+    pub workspace: Option<String>,
+    /// The project's identifier in upper case, such as `MOB`.
+    pub project: String,
+    pub text: Option<String>,
+    /// A page of the project that holds more of it.
+    pub page: Option<PageId>,
+    /// A work item whose description does, such as `MOB-1`.
+    pub work_item: Option<(String, u64)>,
 }
 
 /// What becomes of a tool call that would change something.

@@ -23,8 +23,8 @@ use crate::domain::{
     activity::{Draft, Posted, RunActivity},
     disposition::Disposition,
     event::RunInfo,
-    ids::{CommentId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
-    work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
+    ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+    work_item::{Change, Comment, Document, Label, Page, Person, Project, SearchHit, State, WorkItem},
     write::{ItemFields, Target},
 };
 
@@ -104,6 +104,9 @@ pub trait PlaneApi: Send + Sync {
     ) -> Result<Page<Change>, PlaneError>;
 
     async fn project(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Project, PlaneError>;
+
+    /// A page of the project: its title and its text.
+    async fn page(&self, workspace: WorkspaceId, project: ProjectId, page: PageId) -> Result<Document, PlaneError>;
 
     /// The project's states in board order; Plane leaves out the hidden triage state.
     async fn states(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<State>, PlaneError>;

@@ -20,7 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{plane::credentials::Credentials, store::Store};
+use crate::{agent::prompts::library::Library, plane::credentials::Credentials, store::Store};
 
 /// What the handlers need.
 pub struct Parts {
@@ -35,6 +35,8 @@ pub struct Parts {
     /// How long a created run waits for its prompt.
     pub prompt_grace: Duration,
     pub metrics: PrometheusHandle,
+    /// The edited texts: what is broken among them is told by `/readyz`.
+    pub library: Arc<Library>,
     /// What `/readyz` tells besides, such as damage found at the start.
     pub notice: Option<String>,
 }

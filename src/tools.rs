@@ -12,6 +12,7 @@ pub mod find_similar_work_items;
 mod item_change;
 pub mod list_project_facts;
 pub mod list_work_items;
+pub mod load_skill;
 pub mod read_comments;
 pub mod read_work_item;
 mod resolve;
@@ -43,6 +44,8 @@ pub enum Effect {
     Write,
     /// Ends the turn with a question; carried out by the session, not by [`Tool::call_text`].
     Ask,
+    /// Fetches instructions of ours; carried out by the turn, which knows the texts it speaks with.
+    Instruct,
 }
 
 /// What a tool gets besides its arguments.
@@ -162,6 +165,7 @@ pub fn all() -> Vec<Box<dyn Tool>> {
         Box::new(list_work_items::ListWorkItems),
         Box::new(read_comments::ReadComments),
         Box::new(list_project_facts::ListProjectFacts),
+        Box::new(load_skill::LoadSkill),
         Box::new(ask_user::AskUser),
         Box::new(write::Writes(add_comment::AddComment)),
         Box::new(write::Writes(update_work_item::UpdateWorkItem)),

@@ -170,9 +170,25 @@ fn every_tool_has_its_file_its_description_and_nothing_is_left_over() {
 
 #[test]
 fn every_prompt_on_disk_is_used() {
-    let (_, files) = aileron::agent::prompts::Prompts::load(&root().join("prompts")).unwrap();
-    let used: BTreeSet<_> = files.from_disk().map(|file| file.trim_end_matches(".md").to_owned()).collect();
-    assert_eq!(used, names_in("prompts"));
+    let edition = aileron::agent::prompts::library::Library::built_in().current();
+    let wording = edition.wording(&aileron::agent::prompts::place::Place::default());
+    let used: BTreeSet<_> = wording.sources().map(|(item, _, _)| item.to_string()).collect();
+    let on_disk = [files_in("prompts", ""), files_in("tools", "tools/")].concat();
+    assert_eq!(used, on_disk.into_iter().collect());
+}
+
+fn files_in(dir: &str, prefix: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(root().join(dir)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("{prefix}{}", path.file_name().unwrap().to_string_lossy());
+        if path.is_dir() {
+            files.extend(files_in(path.to_str().unwrap(), &format!("{name}/")));
+        } else {
+            files.push(name);
+        }
+    }
+    files
 }
 
 fn names_in(dir: &str) -> BTreeSet<String> {

@@ -21,6 +21,11 @@ pub enum Entry {
     Opened { at: Timestamp, prompts: Vec<Said> },
     /// The work item was read, as Markdown; empty where the run has none.
     ContextRead { markdown: String },
+    /// The texts the turn speaks with from here on, by the hash of their wording.
+    Worded { hash: String },
+    /// A skill is in force from here on. `text` is what the model is given where the person chose the
+    /// skill; where the model loaded it, the tool's result has it.
+    SkillTaken { skill: TakenSkill, text: Option<String> },
     /// Prompts that came while the turn ran joined it.
     Steered { prompts: Vec<Said> },
     /// The model replied.
@@ -73,6 +78,18 @@ pub enum PassedOver {
     Answered,
     /// It was written before the run was stopped.
     Stopped,
+}
+
+/// A skill as it was when it was taken: what it is named, and what it bounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenSkill {
+    pub name: String,
+    /// The only tools it may use; none is all of them.
+    #[serde(default)]
+    pub tools: Vec<String>,
+    /// The model to work with, by its name in the config.
+    #[serde(default)]
+    pub model: Option<String>,
 }
 
 /// What became of a terminal activity.

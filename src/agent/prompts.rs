@@ -1,71 +1,68 @@
 //! The texts in `prompts/`: what the model is told and what people read that no model wrote.
 //!
-//! They are minijinja templates, strict: a variable a template may not use is an error with file
-//! and line when the prompts are loaded, not in the middle of somebody's turn.
+//! They are minijinja templates, strict: a variable a template may not use is a problem with file
+//! and line when the file is read, not in the middle of somebody's turn. [`library`] keeps them up
+//! to date, [`place`] says which file counts where, [`wording`] is what one turn speaks with.
 
-use std::path::Path;
+pub mod library;
+pub mod place;
+pub mod template;
+pub mod wording;
 
-use minijinja::{Environment, Error, UndefinedBehavior, syntax::SyntaxConfig, value::Value};
+use std::{collections::BTreeMap, fmt};
+
+use minijinja::{Environment, Error, value::Value};
 use serde::Serialize;
 
-use crate::config::files::{EditableFiles, FileProblem};
+use self::{place::Item, template::TEMPLATES};
 
-/// The compiled-in templates with the variables each may use.
-const TEMPLATES: &[(&str, &str, &[&str])] = &[
-    ("acknowledge.md", include_str!("../../prompts/acknowledge.md"), &["key"]),
-    ("bounded.md", include_str!("../../prompts/bounded.md"), &["best", "bound", "max_steps", "max_minutes"]),
-    (
-        "context.md",
-        include_str!("../../prompts/context.md"),
-        &["key", "name", "fields", "description", "comments", "older_comments", "history"],
-    ),
-    ("cut_answer.md", include_str!("../../prompts/cut_answer.md"), &["text"]),
-    ("empty_answer.md", include_str!("../../prompts/empty_answer.md"), &[]),
-    ("error.md", include_str!("../../prompts/error.md"), &["code", "detail"]),
-    ("heartbeat.md", include_str!("../../prompts/heartbeat.md"), &["doing", "seconds"]),
-    ("out_of_steps.md", include_str!("../../prompts/out_of_steps.md"), &["max_steps"]),
-    ("question.md", include_str!("../../prompts/question.md"), &["question", "options"]),
-    ("stopped.md", include_str!("../../prompts/stopped.md"), &[]),
-    ("unsure.md", include_str!("../../prompts/unsure.md"), &["changes"]),
-    ("system.md", include_str!("../../prompts/system.md"), &["agent_name", "can_write", "today", "workspace"]),
-];
-
-/// The loaded templates.
+/// The templates of one place.
 #[derive(Debug)]
 pub struct Prompts {
     environment: Environment<'static>,
+    /// The compiled-in ones, for a text that fails while it runs in spite of its trial.
+    spare: Environment<'static>,
 }
 
 impl Prompts {
-    /// Loads every template, files in `dir` replacing the compiled-in ones.
-    ///
-    /// # Errors
-    /// Every template that cannot be used, with its line and the reason.
-    pub fn load(dir: &Path) -> Result<(Self, EditableFiles), Vec<FileProblem>> {
-        let defaults: Vec<_> = TEMPLATES.iter().map(|(name, text, _)| (*name, *text)).collect();
-        let files = EditableFiles::load(dir, &defaults)?;
-        let mut environment = empty_environment();
-        let mut problems = Vec::new();
-        for (name, _, variables) in TEMPLATES {
-            if let Err(error) = environment.add_template_owned(*name, files.text(name).to_owned()) {
-                problems.push(problem_of(&files, name, &error));
-                continue;
-            }
-            problems.extend(foreign_variables(&environment, &files, name, variables));
+    /// The compiled-in templates with these in place of the ones of their names.
+    pub(super) fn new(texts: &BTreeMap<&'static str, String>) -> Self {
+        let (mut environment, mut spare) = (template::environment(), template::environment());
+        for template in TEMPLATES {
+            // Both were tried before: the one by the library, the other by a test.
+            let _ = spare.add_template(template.name, template.text);
+            let own = texts.get(template.name).cloned().unwrap_or_else(|| template.text.to_owned());
+            let _ = environment.add_template_owned(template.name, own);
         }
-        if problems.is_empty() { Ok((Self { environment }, files)) } else { Err(problems) }
+        Self { environment, spare }
     }
 
-    /// Renders a template.
+    /// The compiled-in templates.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self::new(&BTreeMap::new())
+    }
+
+    /// Renders a template. An edited one that fails gives way to the compiled-in one.
     ///
     /// # Errors
-    /// A template that fails while it runs, such as a filter used on the wrong kind of value.
+    /// That one fails, too.
     pub fn render(&self, name: &str, values: impl Serialize) -> Result<String, PromptError> {
         let failed = |source| PromptError { name: name.to_owned(), source };
-        let template = self.environment.get_template(name).map_err(failed)?;
-        let text = template.render(minijinja::value::Serde(values)).map_err(failed)?;
-        Ok(text.trim().to_owned())
+        let values = Value::from(minijinja::value::Serde(values));
+        let rendered = match render_in(&self.environment, name, &values) {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::error!(name, %error, "a prompt cannot be rendered; the built-in one is used");
+                render_in(&self.spare, name, &values).map_err(failed)?
+            }
+        };
+        Ok(rendered.trim().to_owned())
     }
+}
+
+fn render_in(environment: &Environment<'static>, name: &str, values: &Value) -> Result<String, Error> {
+    environment.get_template(name)?.render(values)
 }
 
 /// A prompt that could not be rendered.
@@ -77,90 +74,40 @@ pub struct PromptError {
     source: Error,
 }
 
-fn empty_environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    // The texts are Markdown for people and models; HTML escaping would garble them.
-    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    let mut syntax = SyntaxConfig::builder();
-    syntax.trim_blocks(true).lstrip_blocks(true);
-    if let Ok(syntax) = syntax.build() {
-        environment.set_syntax(syntax);
-    }
-    environment
-}
-
-/// Variables the template uses and will not be given, each with the line it first stands on.
-fn foreign_variables(
-    environment: &Environment<'static>,
-    files: &EditableFiles,
-    name: &str,
-    variables: &[&str],
-) -> Vec<FileProblem> {
-    let Ok(template) = environment.get_template(name) else {
-        return Vec::new();
-    };
-    let mut used: Vec<_> = template.undeclared_variables(false).into_iter().collect();
-    used.sort();
-    used.retain(|variable| !variables.contains(&variable.as_str()));
-    let known = if variables.is_empty() { "none".to_owned() } else { variables.join(", ") };
-    used.into_iter()
-        .map(|variable| {
-            let line = files.text(name).lines().position(|line| line.contains(&variable)).map_or(0, |at| at + 1);
-            files.problem(name, line, format!("there is no variable `{variable}` here; the variables are: {known}"))
-        })
-        .collect()
-}
-
-fn problem_of(files: &EditableFiles, name: &str, error: &Error) -> FileProblem {
-    let reason =
-        error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
-    files.problem(name, error.line().unwrap_or(0), reason)
-}
-
 /// An empty set of values, for templates without variables.
 #[must_use]
 pub fn nothing() -> Value {
     Value::from_iter(std::iter::empty::<(String, String)>())
 }
 
+impl fmt::Display for Item {
+    /// Its path in the repository, and in the folders that people edit.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Template(name) => f.write_str(name),
+            Self::Skill(name) => write!(f, "skills/{name}.md"),
+            Self::Tool(file) => write!(f, "tools/{file}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn problems_with(name: &str, text: &str) -> String {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(name), text).unwrap();
-        let problems = Prompts::load(dir.path()).err().unwrap_or_default();
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    }
-
     #[test]
-    fn the_built_in_prompts_load_and_render() {
-        let (prompts, files) = Prompts::load(Path::new("/nonexistent")).unwrap();
-        assert_eq!(files.from_disk().count(), 0);
-        let text = prompts.render("stopped.md", nothing()).unwrap();
-        assert!(text.starts_with("Stopped."));
+    fn the_built_in_prompts_render() {
+        let prompts = Prompts::built_in();
+        assert!(prompts.render("stopped.md", nothing()).unwrap().starts_with("Stopped."));
         let values = serde_json::json!({ "code": "TOO_LONG", "detail": "" });
         assert!(prompts.render("error.md", values).unwrap().contains("too long"));
     }
 
     #[test]
-    fn a_file_replaces_the_built_in_prompt() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("stopped.md"), "Halt.\n").unwrap();
-        let (prompts, files) = Prompts::load(dir.path()).unwrap();
-        assert_eq!(prompts.render("stopped.md", nothing()).unwrap(), "Halt.");
-        assert_eq!(files.from_disk().collect::<Vec<_>>(), ["stopped.md"]);
-    }
-
-    #[test]
-    fn broken_prompts_are_reported_with_file_line_and_reason() {
-        let broken = problems_with("system.md", "You are {{ agent_name }}.\n{% if %}\n");
-        assert!(broken.contains("system.md:2: syntax error"), "{broken}");
-        let foreign = problems_with("system.md", "Hello\n{{ agnet_name }}\n");
-        assert!(foreign.contains("system.md:2: there is no variable `agnet_name` here"), "{foreign}");
-        let misspelt = problems_with("sytsem.md", "Hello");
-        assert!(misspelt.contains("no such file is used"), "{misspelt}");
+    fn a_text_that_fails_while_it_runs_gives_way_to_the_built_in_one() {
+        let text = "{{ options[7].label }}".to_owned();
+        let prompts = Prompts::new(&BTreeMap::from([("question.md", text)]));
+        let values = serde_json::json!({ "question": "Which?", "options": [] });
+        assert_eq!(prompts.render("question.md", values).unwrap(), "Which?");
     }
 }

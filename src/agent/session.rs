@@ -11,7 +11,9 @@
 //! `Stopped`, `Failed` and `BoundHit` lead from any phase of a turn to `Closing`; once a terminal
 //! activity is intended, nothing but its outcome is absorbed. `Opened` leads on from a stop not yet confirmed.
 
+mod plan;
 mod questions;
+pub mod skills;
 mod transcript;
 
 use std::collections::{HashMap, HashSet};
@@ -19,19 +21,20 @@ use std::collections::{HashMap, HashSet};
 use self::transcript::Transcript;
 use super::{
     Limits,
-    journal::{Bound, Entry, Failure, FailureCode, Outcome, Said},
+    journal::{Bound, Entry, Failure, FailureCode, Outcome, Said, TakenSkill},
     question::Question,
-    step::{AskMode, Ending, PlannedCall, Step},
+    step::{AskMode, Ending, Step},
 };
-use crate::domain::{
-    activity::Draft,
-    ids::{RunId, StepKey},
-    talk::{AssistantMessage, Finish, Message, ToolCall},
-    write::PlannedWrite,
+use crate::{
+    domain::{
+        activity::Draft,
+        ids::RunId,
+        talk::{AssistantMessage, Finish, ToolCall},
+        write::PlannedWrite,
+    },
+    tools::ask_user,
 };
 
-/// How often the same call with the same arguments is carried out in one turn.
-const SAME_CALL_LIMIT: u32 = 2;
 /// What the model reads in place of a result when a turn ends before its time.
 const NOT_CARRIED_OUT: &str = "Not carried out: the turn ended before.";
 const OUTCOME_UNKNOWN: &str = "The turn ended while this was being carried out. It may or may not have happened: look before you say anything of it.";
@@ -59,6 +62,10 @@ pub struct Session {
     best_text: String,
     /// Words taken from the run's comment, whose own event may still come.
     from_comment: Option<Said>,
+    /// The skills in force, in the order they were taken.
+    skills: Vec<TakenSkill>,
+    /// The hash of the texts the run speaks with.
+    wording: Option<String>,
 }
 
 /// Where a run stands.
@@ -101,6 +108,8 @@ impl Session {
             unsure: Vec::new(),
             best_text: String::new(),
             from_comment: None,
+            skills: Vec::new(),
+            wording: None,
         }
     }
 
@@ -111,12 +120,6 @@ impl Session {
             session.absorb(entry);
         }
         session
-    }
-
-    /// The conversation as the model is to see it, without the system prompt.
-    #[must_use]
-    pub fn messages(&self) -> Vec<Message> {
-        self.transcript.assembled()
     }
 
     #[must_use]
@@ -133,39 +136,14 @@ impl Session {
         }
     }
 
-    fn plan(
-        &self,
-        base_step: u32,
-        calls: &[ToolCall],
-        open: &[String],
-        intended: &HashMap<String, PlannedWrite>,
-    ) -> Vec<PlannedCall> {
-        let key = |part| StepKey { run: self.run, turn: self.turn, step: base_step, part };
-        (1u32..)
-            .zip(calls)
-            .filter(|(_, call)| open.contains(&call.id))
-            .map(|(number, call)| PlannedCall {
-                call: call.clone(),
-                started_key: key(number * 2 - 1),
-                finished_key: key(number * 2),
-                intended: intended.get(&call.id).cloned(),
-                repeated: self.is_repeated(call, intended),
-            })
-            .collect()
-    }
-
-    fn is_repeated(&self, call: &ToolCall, intended: &HashMap<String, PlannedWrite>) -> bool {
-        let same = (call.name.clone(), call.arguments.clone());
-        let changed_before = self.intended_calls.contains(&same) && !intended.contains_key(&call.id);
-        changed_before || self.calls_made.get(&same) > Some(&SAME_CALL_LIMIT)
-    }
-
     /// Takes what happened. An entry that has no place in the present phase changes nothing, so a
     /// journal can be folded whatever it holds.
     pub fn absorb(&mut self, entry: Entry) {
         match entry {
             Entry::Opened { prompts, .. } => self.open(prompts),
             Entry::ContextRead { markdown } => self.read_context(markdown),
+            Entry::Worded { hash } => self.wording = Some(hash),
+            Entry::SkillTaken { skill, text } => self.take_skill(skill, text),
             Entry::Steered { prompts } => self.steer(prompts),
             Entry::Answered { message, finish, .. } => self.answered(message, &finish),
             Entry::WriteIntended { call_id, write, .. } => self.write_intended(call_id, write),
@@ -203,6 +181,10 @@ impl Session {
             return;
         };
         self.begin_turn();
+        if question.is_none() {
+            // A question belongs to the work it interrupts, and so does the reply.
+            self.skills.clear();
+        }
         if let [said @ Said { activity: None, .. }] = prompts.as_slice() {
             self.from_comment = Some(said.clone());
         }
@@ -277,7 +259,7 @@ impl Session {
             *self.calls_made.entry((call.name.clone(), call.arguments.clone())).or_insert(0) += 1;
         }
         // One question at a time: the first well-formed one is asked once all other calls are done.
-        let question = Question::first_of(&message.calls);
+        let question = Question::first_of(&message.calls).filter(|_| self.allowed().tool(ask_user::NAME));
         let asked = question.as_ref().map(|question| &question.call_id);
         let open = message.calls.iter().map(|call| &call.id).filter(|id| Some(*id) != asked).cloned().collect();
         let calls = message.calls.clone();

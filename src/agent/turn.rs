@@ -12,18 +12,20 @@ mod resume;
 mod work;
 mod write;
 
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Agent,
     journal::{self, Bound, Entry, Failure, FailureCode},
-    narrator::{Doing, Narrator, Note, Pace},
+    narrator::{Doing, Heartbeat, Narrator, Note, Pace},
     session::Session,
     step::Step,
+    texts::Texts,
 };
 use crate::{
     domain::{disposition::Disposition, event::RunInfo, ids::ActivityId},
@@ -93,6 +95,7 @@ impl Agent {
         let session = Session::fold(claim.lease.run, self.limits, forgotten, entries);
         let mut drive = Drive {
             agent: self,
+            texts: self.texts(&claim.record.info),
             control,
             lease: claim.lease,
             record: claim.record,
@@ -116,6 +119,9 @@ struct Drive<'a> {
     lease: Lease,
     record: RunRecord,
     session: Session,
+    /// What the turn speaks with, from its beginning to its end; one that is resumed, with what there
+    /// is by then.
+    texts: Texts,
     waiting: Waiting,
     narrator: Option<Narrator>,
     /// What Plane shows from an earlier attempt at this turn, by step key. It is read when a turn is
@@ -133,6 +139,10 @@ impl Drive<'_> {
             && let Flow::Leave(release) = self.look_back(journal_is_empty).await?
         {
             return Ok(release);
+        }
+        if unfinished {
+            let (agent, info) = (self.agent, self.record.info.clone());
+            agent.settle(&info, &mut self.texts).await;
         }
         if self.control.panicked >= MOST_PANICS && !self.session.is_posting() {
             if self.session.is_resting() {
@@ -170,7 +180,8 @@ impl Drive<'_> {
         self.doing(Doing::Reading);
         let agent = self.agent;
         let info = self.record.info.clone();
-        let entry = match self.unless_cut(agent.read_context(&info)).await {
+        let texts = self.texts.clone();
+        let entry = match self.unless_cut(agent.read_context(&info, texts.prompts())).await {
             Cut::Done(Ok(markdown)) => Entry::ContextRead { markdown },
             Cut::Done(Err(error)) => match self.context_failure(&error) {
                 Some(failure) => Entry::Failed { failure },
@@ -257,6 +268,12 @@ impl Drive<'_> {
         Release::Retry { at: Timestamp::now().saturating_add(wait + jitter).unwrap_or(Timestamp::MAX) }
     }
 
+    /// What to journal if the texts are others than those the run spoke with before.
+    fn rewording(&self) -> Option<Entry> {
+        let hash = &self.texts.wording().hash;
+        (self.session.wording() != Some(hash)).then(|| Entry::Worded { hash: hash.clone() })
+    }
+
     fn run(&self) -> &RunInfo {
         &self.record.info
     }
@@ -267,9 +284,9 @@ impl Drive<'_> {
     }
 
     fn narrate(&mut self, note: Note) {
-        let (agent, record, already) = (self.agent, &self.record, &self.already);
+        let (agent, record, already, texts) = (self.agent, &self.record, &self.already, &self.texts);
         let narrator = self.narrator.get_or_insert_with(|| {
-            let heartbeat = agent.heartbeat();
+            let heartbeat = heartbeat(texts);
             let run = record.info.clone();
             Narrator::start(
                 &agent.tasks,
@@ -302,6 +319,15 @@ fn wait_before_retry(disposition: Disposition, attempts: u32) -> Duration {
         Disposition::GiveUp if attempts >= SPEECHLESS_ATTEMPTS => Duration::from_secs(3600),
         Disposition::GiveUp => growing,
     }
+}
+
+/// Makes the words of heartbeats.
+fn heartbeat(texts: &Texts) -> Heartbeat {
+    let texts = texts.clone();
+    Arc::new(move |doing, since| {
+        let values = json!({ "doing": doing.as_str(), "seconds": since.as_secs() });
+        texts.prompts().render("heartbeat.md", values).ok().filter(|body| !body.is_empty())
+    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use super::{say, serve::model};
+use super::{
+    say,
+    serve::{library, model},
+};
 use crate::{
-    agent::prompts::Prompts,
-    config::{Config, ProviderConfig, files::FileProblem, load, load::Sources},
+    config::{AgentConfig, Config, ProviderConfig, load, load::Sources},
     domain::{installation::InstallationBook, talk::Message},
     llm::{LlmError, Request},
     plane::{self, credentials::Credentials, oauth::OAuthClient},
@@ -13,7 +15,6 @@ use crate::{
         Store, StoreError,
         sled::{SledStore, damaged_stores},
     },
-    tools::Toolbox,
 };
 
 /// How long the model may take to say one word.
@@ -84,19 +85,18 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     })
 }
 
+/// What people edit: prompts, skills, descriptions of tools.
 fn check_files(report: &mut Report, config: &Config) {
-    let mut told = |what: &str, dir: &std::path::Path, loaded: Result<Vec<&'static str>, Vec<FileProblem>>| match loaded
-    {
-        Ok(from_disk) if from_disk.is_empty() => {
-            report.good(&format!("the built-in {what} are used; none in {}", dir.display()))
-        }
-        Ok(from_disk) => report.good(&format!("{what} from {}: {}", dir.display(), from_disk.join(", "))),
-        Err(problems) => problems.iter().for_each(|problem| report.bad(&problem.to_string())),
-    };
-    let prompts = Prompts::load(&config.agent.prompts_dir).map(|(_, files)| files.from_disk().collect());
-    told("prompts", &config.agent.prompts_dir, prompts);
-    let tools = Toolbox::load(&config.agent.tools_dir).map(|(_, files)| files.from_disk().collect());
-    told("tool descriptions", &config.agent.tools_dir, tools);
+    let edition = library(config).current();
+    let AgentConfig { prompts_dir, tools_dir, .. } = &config.agent;
+    let files: Vec<_> = edition.files_in_use().collect();
+    if files.is_empty() {
+        let (prompts, tools) = (prompts_dir.display(), tools_dir.display());
+        report.good(&format!("the built-in prompts, skills and tools are used; nothing in {prompts} and {tools}"));
+    } else {
+        report.good(&format!("files on disk replace or add to the built-in texts: {}", files.join(", ")));
+    }
+    edition.problems().iter().for_each(|problem| report.bad(&problem.to_string()));
 }
 
 /// Looks at the store without making one; a running server holds it and that is fine.

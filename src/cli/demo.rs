@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{configured, logs, say, serve::App};
+use super::{configured, logs, say, serve::App, shown};
 use crate::{
     config::{
         Config, LogFormat, ProviderConfig,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The work item a demo is about: a crash that begs for triage.
-const WORK_ITEM: &str = "MOB-3";
+pub(super) const WORK_ITEM: &str = "MOB-3";
 /// How long `--once` waits for the answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(300);
 const OLLAMA: &str = "http://127.0.0.1:11434";
@@ -71,7 +71,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
 
 /// The process's own settings with the stand-in Plane in place of any real one, and a data directory
 /// and address of the demo's own. Without a usable model, a local one or the rehearsal stands in.
-async fn demo_config(sources: &Sources, sandbox: &Sandbox, data: &Path) -> anyhow::Result<Config> {
+pub(super) async fn demo_config(sources: &Sources, sandbox: &Sandbox, data: &Path) -> anyhow::Result<Config> {
     let mut sources = sources.clone();
     let ours = ["PLANE_", "AILERON__PLANE__", "AILERON__STORE__", "AILERON__SERVER__"];
     sources.environment.retain(|name, _| {
@@ -121,7 +121,7 @@ async fn ollama_model() -> Option<String> {
     tags.models.into_iter().next().map(|tag| tag.name)
 }
 
-fn banner(config: &Config) -> String {
+pub(super) fn banner(config: &Config) -> String {
     match &config.model.provider {
         ProviderConfig::Rehearsal => {
             "Rehearsal: answers are made by fixed rules, no language model is configured".to_owned()
@@ -134,7 +134,7 @@ fn banner(config: &Config) -> String {
 }
 
 /// The page and the printed run are the output; logs only where something is wrong, or as asked for.
-fn log_filter(sources: &Sources) -> String {
+pub(super) fn log_filter(sources: &Sources) -> String {
     sources.environment.get("AILERON__LOG__FILTER").cloned().unwrap_or_else(|| "warn".to_owned())
 }
 
@@ -203,31 +203,21 @@ async fn watch(sandbox: &Sandbox, run: RunId) -> anyhow::Result<RunPicture> {
 fn show(activity: &ActivityPicture) {
     match activity.kind {
         ActivityKind::Prompt => {}
-        ActivityKind::Thought => say(&format!("thought      {}", activity.body)),
+        ActivityKind::Thought => say(&shown::thought(&activity.body)),
         ActivityKind::Action => {
-            let (results, parameters): (Vec<_>, Vec<_>) =
-                activity.parameters.iter().partition(|(name, _)| *name == "result");
-            let parameters: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            say(&format!(
-                "action       {} ({})",
-                activity.action.as_deref().unwrap_or_default(),
-                parameters.join(", ")
-            ));
-            for (_, result) in results {
-                say(&format!("  result     {result}"));
-            }
+            say(&shown::action(activity.action.as_deref().unwrap_or_default(), &activity.parameters))
         }
-        ActivityKind::Response => say(&format!("\nresponse\n\n{}", activity.body)),
-        ActivityKind::Elicitation => say(&format!("\nquestion\n\n{}", activity.body)),
-        ActivityKind::Error => say(&format!("\nerror\n\n{}", activity.body)),
+        ActivityKind::Response => say(&shown::ending("response", &activity.body)),
+        ActivityKind::Elicitation => say(&shown::ending("question", &activity.body)),
+        ActivityKind::Error => say(&shown::ending("error", &activity.body)),
     }
 }
 
-/// A data directory that goes away with the demo.
-struct TemporaryData(PathBuf);
+/// A data directory that goes away with the command.
+pub(super) struct TemporaryData(pub(super) PathBuf);
 
 impl TemporaryData {
-    fn new() -> anyhow::Result<Self> {
+    pub(super) fn new() -> anyhow::Result<Self> {
         let path = std::env::temp_dir().join(format!("aileron-demo-{}", uuid::Uuid::new_v4().simple()));
         std::fs::create_dir(&path).with_context(|| format!("{} cannot be made", path.display()))?;
         Ok(Self(path))

@@ -13,12 +13,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{configured, logs, say};
 use crate::{
-    agent::{Agent, Limits, prompts::Prompts},
-    config::{
-        Config, ModelConfig, ProviderConfig, StoreConfig, WritePolicy,
-        files::{EditableFiles, FileProblem},
-        load::Sources,
-    },
+    agent::{Agent, Limits, guidance::Guidance, prompts::library::Library},
+    config::{Config, ModelConfig, ProviderConfig, StoreConfig, load::Sources},
     llm::{
         Model,
         openai::OpenAiModel,
@@ -31,7 +27,6 @@ use crate::{
         Retention, Store,
         sled::{Opened, SledStore},
     },
-    tools::Toolbox,
     worker::Worker,
 };
 
@@ -86,9 +81,8 @@ pub(super) struct App {
 
 impl App {
     pub(super) async fn build(config: Config) -> anyhow::Result<Self> {
-        let (prompts, prompt_files) = Prompts::load(&config.agent.prompts_dir).map_err(file_problems)?;
-        let (toolbox, tool_files) = toolbox(&config)?;
-        for file in prompt_files.from_disk().chain(tool_files.from_disk()) {
+        let library = library(&config);
+        for file in library.current().files_in_use() {
             tracing::debug!(file, "a file on disk replaces the built-in text");
         }
         let recorder = PrometheusBuilder::new().build_recorder();
@@ -101,24 +95,10 @@ impl App {
         let credentials = Arc::new(Credentials::new(store.clone(), oauth, config.plane.fixed.as_ref()));
         credentials.load().await.context("the installations cannot be read")?;
         let plane: Arc<dyn PlaneApi> = Arc::new(PlaneClient::new(http.clone(), &config.plane, credentials.clone()));
-        let tasks = TaskTracker::new();
-        let agent = Arc::new(Agent {
-            name: config.agent.name.clone(),
-            store: store.clone(),
-            facts: Facts::new(plane.clone(), config.plane.facts_ttl),
-            plane,
-            model: model(&config.model)?,
-            toolbox,
-            prompts: Arc::new(prompts),
-            limits: Limits {
-                max_steps: config.agent.max_steps,
-                max_turn: config.agent.max_turn,
-                settle: config.plane.settle,
-                status_every: STATUS_EVERY,
-            },
-            tasks,
-        });
-        let router = router(&config, store.clone(), credentials, metrics, notice);
+        let seams =
+            Seams { store: store.clone(), plane, credentials: credentials.clone(), model: model(&config.model)? };
+        let agent = Arc::new(agent(&config, seams, library.clone()));
+        let router = router(&config, store.clone(), credentials, library, metrics, notice);
         let listener = TcpListener::bind(config.server.listen)
             .await
             .with_context(|| format!("cannot listen on {} (server.listen)", config.server.listen))?;
@@ -200,16 +180,6 @@ fn open_store(config: &StoreConfig) -> anyhow::Result<(Arc<dyn Store>, Option<St
     Ok((Arc::new(opened.store), notice))
 }
 
-/// The tools that the configuration permits.
-fn toolbox(config: &Config) -> anyhow::Result<(Toolbox, EditableFiles)> {
-    let (toolbox, files) = Toolbox::load(&config.agent.tools_dir).map_err(file_problems)?;
-    let permitted = match config.agent.writes {
-        WritePolicy::Allow => toolbox,
-        WritePolicy::Deny => toolbox.without_writes(),
-    };
-    Ok((permitted, files))
-}
-
 fn retention(config: &StoreConfig) -> Retention {
     let signed = |kept: Duration| SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX);
     Retention { keep_runs: signed(config.keep_runs), max_runs: config.max_runs, keep_keys: signed(config.keep_keys) }
@@ -235,6 +205,7 @@ fn router(
     config: &Config,
     store: Arc<dyn Store>,
     credentials: Arc<Credentials>,
+    library: Arc<Library>,
     metrics: PrometheusHandle,
     notice: Option<String>,
 ) -> axum::Router {
@@ -248,6 +219,7 @@ fn router(
         max_body_bytes: config.server.max_body_bytes,
         prompt_grace: config.agent.prompt_grace,
         metrics,
+        library,
         notice,
     })
 }
@@ -282,7 +254,37 @@ pub(super) fn model(config: &ModelConfig) -> anyhow::Result<Arc<dyn Model>> {
     })
 }
 
-pub(super) fn file_problems(problems: Vec<FileProblem>) -> anyhow::Error {
-    let list = problems.iter().map(|problem| format!("\n  {problem}")).collect::<String>();
-    anyhow::anyhow!("some files cannot be used:{list}")
+/// What an agent acts through.
+pub(super) struct Seams {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) plane: Arc<dyn PlaneApi>,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) model: Arc<dyn Model>,
+}
+
+/// The agent of the configuration.
+pub(super) fn agent(config: &Config, seams: Seams, library: Arc<Library>) -> Agent {
+    let Seams { store, plane, credentials, model } = seams;
+    Agent {
+        name: config.agent.name.clone(),
+        store,
+        facts: Facts::new(plane.clone(), config.plane.facts_ttl),
+        plane,
+        model,
+        library,
+        guidance: Guidance::new(config.guidance.clone(), config.plane.facts_ttl),
+        credentials,
+        limits: Limits {
+            max_steps: config.agent.max_steps,
+            max_turn: config.agent.max_turn,
+            settle: config.plane.settle,
+            status_every: STATUS_EVERY,
+        },
+        tasks: TaskTracker::new(),
+    }
+}
+
+/// The prompts, skills and tools on disk.
+pub(super) fn library(config: &Config) -> Arc<Library> {
+    Arc::new(Library::open(config.texts()))
 }

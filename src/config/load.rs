@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 pub use super::origin::{Place, Problem};
 use super::{
-    Config, environment,
+    Config, TextsConfig, environment,
     origin::{Origins, line_at},
     raw::RawConfig,
     resolve,
@@ -52,6 +52,22 @@ impl Sources {
 /// # Errors
 /// Everything that is wrong, each with its place; never only the first of several bad values.
 pub fn load(sources: &Sources) -> Result<Config, Vec<Problem>> {
+    let (raw, origins, base) = read(sources)?;
+    resolve::resolve(raw, &origins, &sources.environment, &base)
+}
+
+/// Loads only what is said about prompts, skills and tools: they can be worked on before anything else
+/// is set up.
+///
+/// # Errors
+/// What cannot be read as configuration at all.
+pub fn load_texts(sources: &Sources) -> Result<TextsConfig, Vec<Problem>> {
+    let (raw, _, base) = read(sources)?;
+    Ok(resolve::texts(raw, &base))
+}
+
+/// Everything as it is written, merged, with where it comes from and what paths are relative to.
+fn read(sources: &Sources) -> Result<(RawConfig, Origins, PathBuf), Vec<Problem>> {
     let mut origins =
         Origins { file: read_file(sources.file.as_deref()).map_err(|problem| vec![problem])?, ..Origins::default() };
     let mut table = defaults()?;
@@ -79,7 +95,7 @@ pub fn load(sources: &Sources) -> Result<Config, Vec<Problem>> {
     }
     let raw = typed(table, &origins)?;
     let base = origins.file.as_ref().and_then(|(path, _)| path.parent()).map(Path::to_owned).unwrap_or_default();
-    resolve::resolve(raw, &origins, &sources.environment, &base)
+    Ok((raw, origins, base))
 }
 
 fn defaults() -> Result<Table, Vec<Problem>> {

@@ -20,6 +20,7 @@ pub(super) struct RawConfig {
     pub agent: RawAgent,
     pub providers: BTreeMap<String, RawProvider>,
     pub models: BTreeMap<String, RawModel>,
+    pub projects: BTreeMap<String, RawProject>,
     pub log: RawLog,
 }
 
@@ -134,6 +135,14 @@ pub(super) struct RawModel {
     pub parallel_tool_calls: Option<bool>,
     pub stream_usage: Option<bool>,
     pub extra_body: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawProject {
+    pub guidance: Option<String>,
+    pub guidance_page: Option<String>,
+    pub guidance_work_item: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

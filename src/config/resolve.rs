@@ -1,5 +1,6 @@
 //! From written settings to usable ones: addresses parsed, secrets fetched, names followed.
 
+mod guidance;
 mod model;
 
 use std::{
@@ -13,7 +14,7 @@ use url::Url;
 
 use super::{
     AgentConfig, Config, FixedTokenConfig, FixedTokenKind, LogConfig, LogFormat, OAuthConfig, PlaneConfig,
-    ServerConfig, StoreConfig, WritePolicy,
+    ServerConfig, StoreConfig, TextsConfig, WritePolicy,
     origin::{Origins, Place, Problem},
     raw::{RawAgent, RawConfig, RawFixed, RawOAuth, RawPlane, RawSecret, RawStore},
 };
@@ -34,6 +35,8 @@ pub(super) fn resolve(
         "an address such as 127.0.0.1:8080",
     );
     let plane = resolver.plane(raw.plane);
+    let model_names = raw.models.keys().cloned().collect();
+    let guidance = resolver.guidance(raw.projects);
     let model = resolver.model(&raw.agent, raw.models, raw.providers);
     let agent = agent(raw.agent, base);
     let log = LogConfig {
@@ -47,10 +50,17 @@ pub(super) fn resolve(
     match (listen, plane, model) {
         (Some(listen), Some(plane), Some(model)) if resolver.problems.is_empty() => {
             let max_body_bytes = raw.server.max_body_kib.unwrap_or(5120) as usize * 1024;
-            Ok(Config { server: ServerConfig { listen, max_body_bytes }, store, plane, agent, model, log })
+            let server = ServerConfig { listen, max_body_bytes };
+            Ok(Config { server, store, plane, agent, model, model_names, guidance, log })
         }
         (_, _, _) => Err(resolver.problems),
     }
+}
+
+pub(super) fn texts(raw: RawConfig, base: &Path) -> TextsConfig {
+    let model_names = raw.models.keys().cloned().collect();
+    let AgentConfig { prompts_dir, tools_dir, writes, .. } = agent(raw.agent, base);
+    TextsConfig { prompts_dir, tools_dir, model_names, writes }
 }
 
 fn agent(raw: RawAgent, base: &Path) -> AgentConfig {

@@ -43,6 +43,8 @@ uuid_ids! {
     ActivityId,
     /// A comment on a work item.
     CommentId,
+    /// A page of a project.
+    PageId,
     /// A person or a bot.
     UserId,
     /// A workflow state of a project.

@@ -153,6 +153,13 @@ pub struct SearchHit {
     pub name: String,
 }
 
+/// A page of a project, which Plane calls by the same word as one page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    pub name: String,
+    pub html: String,
+}
+
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {

@@ -21,8 +21,8 @@ use crate::{
     domain::{
         activity::{Draft, Posted, RunActivity},
         event::RunInfo,
-        ids::{CommentId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
-        work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
+        ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        work_item::{Change, Comment, Document, Label, Page, Person, Project, SearchHit, State, WorkItem},
         write::{ItemFields, Target},
     },
 };
@@ -190,6 +190,13 @@ impl PlaneApi for PlaneClient {
         let path = ["projects", &project.to_string()];
         let body = self.caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Read }).await?;
         readable(what, record::project(&body))
+    }
+
+    async fn page(&self, workspace: WorkspaceId, project: ProjectId, page: PageId) -> Result<Document, PlaneError> {
+        let what = "the page";
+        let path = ["projects", &project.to_string(), "pages", &page.to_string()];
+        let body = self.caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Read }).await?;
+        readable(what, record::document(&body))
     }
 
     async fn states(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<State>, PlaneError> {

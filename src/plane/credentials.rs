@@ -98,6 +98,12 @@ impl Credentials {
         all
     }
 
+    /// The installation in a workspace.
+    #[must_use]
+    pub fn installation(&self, workspace: WorkspaceId) -> Option<Installation> {
+        self.slot(workspace).map(|slot| slot.read())
+    }
+
     /// Our bot's user id in a workspace, where known.
     #[must_use]
     pub fn bot(&self, workspace: WorkspaceId) -> Option<UserId> {

@@ -80,6 +80,12 @@ impl Facts {
     pub async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Person>>, PlaneError> {
         self.members.get((workspace, project), self.ttl, || self.api.members(workspace, project)).await
     }
+
+    /// The project as it was when it was last asked for, however long ago, without waiting.
+    #[must_use]
+    pub fn known_project(&self, workspace: WorkspaceId, project: ProjectId) -> Option<Arc<Project>> {
+        self.projects.known((workspace, project))
+    }
 }
 
 impl Facts {
@@ -122,7 +128,8 @@ impl Facts {
 
 type Key = (WorkspaceId, ProjectId);
 
-struct Remembered<T> {
+/// One kind of fact, by project.
+pub struct Remembered<T> {
     most: usize,
     slots: Mutex<HashMap<Key, Slot<T>>>,
 }
@@ -145,7 +152,11 @@ impl<T> Default for Remembered<T> {
 }
 
 impl<T> Remembered<T> {
-    async fn get<F>(&self, key: Key, ttl: Duration, fetch: impl FnOnce() -> F) -> Result<Arc<T>, PlaneError>
+    /// What is remembered, or what `fetch` gives.
+    ///
+    /// # Errors
+    /// What `fetch` answers.
+    pub async fn get<F>(&self, key: Key, ttl: Duration, fetch: impl FnOnce() -> F) -> Result<Arc<T>, PlaneError>
     where
         F: Future<Output = Result<T, PlaneError>>,
     {
@@ -157,6 +168,14 @@ impl<T> Remembered<T> {
         let value = Arc::new(fetch().await?);
         *fact = Some(Fact { fetched_at: Instant::now(), value: Arc::clone(&value) });
         Ok(value)
+    }
+
+    /// What is remembered, however old.
+    fn known(&self, key: Key) -> Option<Arc<T>> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where it is being fetched nobody waits for it here.
+        let fact = slots.get(&key)?.fact.try_lock().ok()?;
+        fact.as_ref().map(|known| Arc::clone(&known.value))
     }
 
     fn slot(&self, key: Key) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {

@@ -24,6 +24,15 @@ pub(super) fn project(workspace: &Workspace, project: &Project) -> Value {
     value
 }
 
+pub(super) fn page(workspace: &Workspace, project: &Project) -> Value {
+    let page = &project.page;
+    json!({
+        "id": page.id, "name": page.name, "description_html": page.html, "owned_by": project.created_by, "access": 0,
+        "is_locked": false, "archived_at": null, "workspace": workspace.id, "created_at": time(project.created_at),
+        "updated_at": time(project.created_at), "logo_props": {}, "parent_id": null,
+    })
+}
+
 pub(super) fn state(workspace: &Workspace, project: &Project, state: &State) -> Value {
     json!({
         "id": state.id, "created_at": time(project.created_at), "updated_at": time(project.created_at),

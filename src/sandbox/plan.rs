@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::ids::{
-    ActivityId, CommentId, InstallationId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
+    ActivityId, CommentId, InstallationId, PageId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
 };
 
 /// How a sandbox is started.
@@ -55,6 +55,8 @@ pub struct Seed {
     pub project: ProjectId,
     /// What work item keys begin with, such as `MOB`.
     pub project_identifier: String,
+    /// The project's one page.
+    pub page: PageId,
     /// The agent's bot user.
     pub bot: UserId,
     /// Good as `X-API-Key`; it acts as the bot.

@@ -88,6 +88,8 @@ impl Reader<'_> {
                 let label = project.labels.iter().find(|label| label.id.0 == *id).ok_or_else(missing)?;
                 self.one(json::label(home, project, label), Some(project))
             }
+            InProject::Page(id) if project.page.id.0 == *id => self.one(json::page(home, project), Some(project)),
+            InProject::Page(_) => Err(missing()),
             InProject::Items => self.items(project),
             InProject::OfItem(item, place) => match project.item(WorkItemId(*item)) {
                 Some(item) => self.read_of_item(project, item, place),

@@ -32,6 +32,7 @@ pub(super) enum InProject {
     State(Uuid),
     Labels,
     Label(Uuid),
+    Page(Uuid),
     Items,
     /// A path inside this work item.
     OfItem(Uuid, OfItem),
@@ -99,7 +100,7 @@ impl Route {
                 InProject::OfItem(_, OfItem::Relations) => takes(&["GET"], &[], false),
                 InProject::States | InProject::OfItem(_, OfItem::Links) => takes(&["GET"], LIST, true),
                 InProject::Labels | InProject::OfItem(_, OfItem::Comments) => takes(&["GET", "POST"], LIST, true),
-                InProject::State(_) | InProject::Label(_) => takes(&["GET"], OBJECT, false),
+                InProject::State(_) | InProject::Label(_) | InProject::Page(_) => takes(&["GET"], OBJECT, false),
                 InProject::Items => takes(&["GET", "POST"], ITEMS, true),
                 InProject::OfItem(_, OfItem::Itself) => takes(&["GET", "PATCH"], OBJECT, false),
                 InProject::OfItem(_, OfItem::Comment(_)) => takes(&["GET"], OBJECT, false),
@@ -136,6 +137,7 @@ fn in_project(segments: &[&str]) -> Option<InProject> {
         ["states", state] => strict_uuid(state).map(InProject::State),
         ["labels"] => Some(InProject::Labels),
         ["labels", label] => strict_uuid(label).map(InProject::Label),
+        ["pages", page] => strict_uuid(page).map(InProject::Page),
         ["work-items" | "issues"] => Some(InProject::Items),
         // Relations exist only under the new name.
         ["issues", _, "relations"] => None,

@@ -6,9 +6,11 @@ use uuid::Uuid;
 
 use super::{
     seed_text::{self, ItemText, ProjectText},
-    world::{Change, Comment, External, Item, Label, Link, Person, Project, State, Workspace, World},
+    world::{Change, Comment, External, Item, Label, Link, Page, Person, Project, State, Workspace, World},
 };
-use crate::domain::ids::{CommentId, InstallationId, LabelId, ProjectId, StateId, UserId, WorkItemId, WorkspaceId};
+use crate::domain::ids::{
+    CommentId, InstallationId, LabelId, PageId, ProjectId, StateId, UserId, WorkItemId, WorkspaceId,
+};
 
 /// The display name of the agent's bot user.
 pub(super) const BOT: &str = "aileron";
@@ -96,6 +98,7 @@ fn project(slug: &str, text: &ProjectText, now: Timestamp) -> Project {
         states: states.collect(),
         labels: labels.collect(),
         items: items.collect(),
+        page: Page { id: PageId(at("page".to_owned())), name: text.page.0.to_owned(), html: text.page.1.to_owned() },
         created_by: user(slug, &text.people[0].0.to_lowercase()),
         created_at: hours_before(now, 24 * 180),
     }

@@ -4,6 +4,8 @@ pub(super) struct ProjectText {
     pub(super) identifier: &'static str,
     pub(super) name: &'static str,
     pub(super) description: &'static str,
+    /// Name and text of its page.
+    pub(super) page: (&'static str, &'static str),
     /// First name, last name, role; the first one created the project.
     pub(super) people: &'static [(&'static str, &'static str, u8)],
     /// Name and colour.
@@ -59,6 +61,11 @@ pub(super) const MOBILE: ProjectText = ProjectText {
     identifier: "MOB",
     name: "Mobile App",
     description: "The Acme shopping app for iOS and Android",
+    page: (
+        "How we work",
+        "<h2>Triage</h2><ul><li>Anything that stops a purchase is <strong>urgent</strong>.</li>\
+         <li>A crash without steps goes back to its author with <code>needs-info</code>.</li></ul>",
+    ),
     people: &[
         ("Ada", "Okafor", 20),
         ("Maya", "Lindqvist", 15),
@@ -225,6 +232,7 @@ pub(super) const WEB: ProjectText = ProjectText {
     identifier: "WEB",
     name: "Website",
     description: "The public website of Globex",
+    page: ("House rules", "<p>We write to customers in plain words.</p>"),
     people: &[("Ines", "Moreau", 20), ("Maya", "Okada", 15), ("Tom", "Berg", 15)],
     labels: &[("bug", "#E5484D"), ("content", "#3E63DD"), ("accessibility", "#12A594")],
     items: &[

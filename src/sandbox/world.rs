@@ -12,7 +12,7 @@ use super::{
     run::Run,
 };
 use crate::domain::ids::{
-    CommentId, InstallationId, LabelId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
+    CommentId, InstallationId, LabelId, PageId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
 };
 
 /// All state of one sandbox, behind one lock that is never held across an await.
@@ -67,8 +67,16 @@ pub(super) struct Project {
     pub(super) states: Vec<State>,
     pub(super) labels: Vec<Label>,
     pub(super) items: Vec<Item>,
+    pub(super) page: Page,
     pub(super) created_by: UserId,
     pub(super) created_at: Timestamp,
+}
+
+/// A document of a project.
+pub(super) struct Page {
+    pub(super) id: PageId,
+    pub(super) name: String,
+    pub(super) html: String,
 }
 
 pub(super) struct State {
@@ -247,6 +255,7 @@ impl Workspace {
             name: self.name.clone(),
             project: project.id,
             project_identifier: project.identifier.clone(),
+            page: project.page.id,
             bot: self.bot,
             api_key: self.api_key.clone(),
             installation: self.installation,

@@ -38,6 +38,7 @@ pub(super) fn handle(world: &mut World, call: &Call, route: &Route, home: Worksp
                 | InProject::States
                 | InProject::State(_)
                 | InProject::Label(_)
+                | InProject::Page(_)
                 | InProject::OfItem(..) => Err(missing()),
             }
         }

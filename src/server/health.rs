@@ -14,13 +14,17 @@ pub(super) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// Ready while the store works; the configuration was checked before the server came up.
+/// Ready while the store works; the configuration was checked before the server came up. An edited
+/// file that cannot be used is told and changes nothing: what was in use before still is.
 pub(super) async fn ready(State(parts): State<Arc<Parts>>) -> (StatusCode, String) {
     match parts.store.health() {
-        Ok(()) => match &parts.notice {
-            Some(notice) => (StatusCode::OK, format!("ready; {notice}\n")),
-            None => (StatusCode::OK, "ready\n".to_owned()),
-        },
+        Ok(()) => {
+            let mut told = vec!["ready".to_owned()];
+            told.extend(parts.notice.clone());
+            let broken = parts.library.current();
+            told.extend(broken.problems().iter().map(|problem| format!("not in use: {problem}")));
+            (StatusCode::OK, format!("{}\n", told.join("; ")))
+        }
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")),
     }
 }

@@ -80,6 +80,12 @@ pub struct Opened {
     pub runs_restored: usize,
 }
 
+/// The installations as they were last written down beside the store, whoever holds it.
+#[must_use]
+pub fn copied_installations(data_dir: &Path) -> Vec<Installation> {
+    backup::read(&backup::path(data_dir))
+}
+
 impl SledStore {
     /// Opens the store in `data_dir` as [`Self::open_compacting`] does, to look at it or for a while:
     /// it never gives space back.

@@ -1,10 +1,10 @@
 //! The tools as one run sees them: found by name, described from files, results capped.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, fmt};
 
 use super::{Called, Effect, Tool, ToolCx, ToolError};
 use crate::{
-    config::files::{EditableFiles, FileProblem},
+    config::{files::Flaw, front_matter::FrontMatter},
     domain::talk::ToolOffer,
 };
 
@@ -19,6 +19,7 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("find_similar_work_items.md", include_str!("../../tools/find_similar_work_items.md")),
     ("list_project_facts.md", include_str!("../../tools/list_project_facts.md")),
     ("list_work_items.md", include_str!("../../tools/list_work_items.md")),
+    ("load_skill.md", include_str!("../../tools/load_skill.md")),
     ("read_comments.md", include_str!("../../tools/read_comments.md")),
     ("read_work_item.md", include_str!("../../tools/read_work_item.md")),
     ("search_work_items.md", include_str!("../../tools/search_work_items.md")),
@@ -32,31 +33,49 @@ pub struct Toolbox {
     offers: Vec<ToolOffer>,
 }
 
+impl Default for Toolbox {
+    /// The tools with their compiled-in descriptions.
+    fn default() -> Self {
+        Self::from_texts(|_| None)
+    }
+}
+
+impl fmt::Debug for Toolbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.tools.keys()).finish()
+    }
+}
+
+/// Whether a text can describe the tool of this file.
+///
+/// # Errors
+/// What is wrong with it, or that there is no such tool.
+pub fn check(file: &str, text: &str) -> Result<(), Flaw> {
+    if !DESCRIPTIONS.iter().any(|(name, _)| *name == file) {
+        let names = DESCRIPTIONS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        return Err(Flaw::at(0, format!("no such file is used; the names are: {names}")));
+    }
+    Description::parse(text).map(drop)
+}
+
 impl Toolbox {
-    /// Reads the descriptions, files in `dir` replacing the compiled-in ones.
-    ///
-    /// # Errors
-    /// Every file that cannot be used, with its line and the reason.
-    pub fn load(dir: &Path) -> Result<(Self, EditableFiles), Vec<FileProblem>> {
-        let files = EditableFiles::load(dir, DESCRIPTIONS)?;
-        let mut problems = Vec::new();
+    /// The tools with the texts that are found by their files in place of the compiled-in descriptions.
+    /// A text that does not pass [`check`] is left out.
+    #[must_use]
+    pub fn from_texts<'a>(text_of: impl Fn(&str) -> Option<&'a str>) -> Self {
         let mut toolbox = Self { tools: BTreeMap::new(), offers: Vec::new() };
         for tool in super::all() {
             let file = format!("{}.md", tool.name());
-            match Description::parse(files.text(&file)) {
-                Ok(Description { enabled: false, .. }) => {}
-                Ok(Description { text, .. }) => {
-                    toolbox.offers.push(ToolOffer {
-                        name: tool.name().to_owned(),
-                        description: text,
-                        parameters: tool.parameters(),
-                    });
-                    toolbox.tools.insert(tool.name(), tool);
-                }
-                Err((line, reason)) => problems.push(files.problem(&file, line, reason)),
+            let built_in = DESCRIPTIONS.iter().find(|(name, _)| *name == file).map_or("", |(_, text)| *text);
+            let own = text_of(&file).and_then(|text| Description::parse(text).ok());
+            let described = own.or_else(|| Description::parse(built_in).ok());
+            if let Some(Description { enabled: true, text }) = described {
+                let (name, parameters) = (tool.name().to_owned(), tool.parameters());
+                toolbox.offers.push(ToolOffer { name, description: text, parameters });
+                toolbox.tools.insert(tool.name(), tool);
             }
         }
-        if problems.is_empty() { Ok((toolbox, files)) } else { Err(problems) }
+        toolbox
     }
 
     /// The same without the tools that change something.
@@ -113,46 +132,29 @@ fn capped(text: String) -> String {
     format!("{}\n\n[… {more} more characters were cut; ask for less at a time]", &text[..cut])
 }
 
-/// A tool's file: optional front matter between `---` lines, then the description.
+/// A tool's file: optional settings between `---` lines, then the description.
 struct Description {
     enabled: bool,
     text: String,
 }
 
 impl Description {
-    fn parse(source: &str) -> Result<Self, (usize, String)> {
-        let source = source.replace("\r\n", "\n");
-        let Some(rest) = source.strip_prefix("---\n") else {
-            return Self::new(true, &source, 1);
-        };
-        let Some((front, text)) = rest.split_once("\n---\n") else {
-            return Err((1, "the front matter opened by `---` is not closed by another `---` line".to_owned()));
-        };
+    fn parse(source: &str) -> Result<Self, Flaw> {
+        let file = FrontMatter::parse(source)?;
         let mut enabled = true;
-        for (number, line) in (2..).zip(front.lines()) {
-            match line.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
-                Some(("enabled", "true")) => enabled = true,
-                Some(("enabled", "false")) => enabled = false,
-                Some(("enabled", value)) => {
-                    return Err((number, format!("`enabled` must be true or false, not `{value}`")));
+        for field in &file.fields {
+            match field.key.as_str() {
+                "enabled" => enabled = field.flag()?,
+                other => {
+                    return Err(Flaw::at(field.line, format!("unknown key `{other}`; the only key is `enabled`")));
                 }
-                Some((key, _)) => return Err((number, format!("unknown key `{key}`; the only key is `enabled`"))),
-                None if line.trim().is_empty() => {}
-                None => return Err((number, "expected `enabled = true` or `enabled = false`".to_owned())),
             }
         }
-        Self::new(enabled, text, front.lines().count() + 3)
-    }
-
-    fn new(enabled: bool, text: &str, line: usize) -> Result<Self, (usize, String)> {
-        let text = text.trim().to_owned();
-        if text.is_empty() {
-            return Err((
-                line,
-                "the description is empty; a model cannot use a tool it knows nothing about".to_owned(),
-            ));
+        if file.text.is_empty() {
+            let reason = "the description is empty; a model cannot use a tool it knows nothing about";
+            return Err(Flaw::at(file.text_line, reason));
         }
-        Ok(Self { enabled, text })
+        Ok(Self { enabled, text: file.text })
     }
 }
 
@@ -160,19 +162,13 @@ impl Description {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_description_can_switch_its_tool_off() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("ask_user.md"), "---\nenabled = false\n---\nAsks.\n").unwrap();
-        let (toolbox, _) = Toolbox::load(dir.path()).unwrap();
-        assert_eq!(toolbox.effect("ask_user"), None);
-        assert_eq!(toolbox.effect("read_work_item"), Some(Effect::Read));
-        assert!(toolbox.offers().iter().all(|offer| offer.name != "ask_user"));
+    fn toolbox(file: &str, text: &str) -> Toolbox {
+        Toolbox::from_texts(|asked| (asked == file).then_some(text))
     }
 
     #[test]
     fn without_writes_nothing_that_changes_anything_is_offered() {
-        let (toolbox, _) = Toolbox::load(Path::new("/nonexistent")).unwrap();
+        let toolbox = Toolbox::default();
         assert_eq!(toolbox.effect("add_comment"), Some(Effect::Write));
         let toolbox = toolbox.without_writes();
         assert_eq!(toolbox.effect("add_comment"), None);
@@ -181,14 +177,27 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_description_is_reported_with_file_and_line() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("ask_user.md"), "---\nenabled = false\nenbaled = true\n---\nAsks.\n").unwrap();
-        std::fs::write(dir.path().join("read_comments.md"), "\n").unwrap();
-        let problems = Toolbox::load(dir.path()).err().unwrap();
-        let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        assert!(text.contains("ask_user.md:3: unknown key `enbaled`"), "{text}");
-        assert!(text.contains("read_comments.md:1: the description is empty"), "{text}");
+    fn a_description_can_switch_its_tool_off() {
+        for text in ["---\nenabled = false\n---\nAsks.\n", "---\nenabled: false\n---\nAsks.\n"] {
+            let toolbox = toolbox("ask_user.md", text);
+            assert_eq!(toolbox.effect("ask_user"), None);
+            assert_eq!(toolbox.effect("read_work_item"), Some(Effect::Read));
+            assert!(toolbox.offers().iter().all(|offer| offer.name != "ask_user"));
+        }
+    }
+
+    #[test]
+    fn a_broken_description_is_told_with_its_line() {
+        let cases = [
+            ("ask_user.md", "---\nenabled = false\nenbaled = true\n---\nAsks.\n", 3, "unknown key `enbaled`"),
+            ("read_comments.md", "\n", 2, "the description is empty"),
+            ("read_comment.md", "Reads.", 0, "no such file is used"),
+        ];
+        for (file, text, line, reason) in cases {
+            let flaw = check(file, text).unwrap_err();
+            assert!(flaw.line == line && flaw.reason.contains(reason), "{flaw:?}");
+            assert_eq!(toolbox(file, text).offers(), Toolbox::default().offers(), "the built-in text stands in");
+        }
     }
 
     #[test]

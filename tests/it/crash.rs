@@ -49,6 +49,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         max_steps: 6,
     },
     Scenario {
+        name: "a skill that is chosen, and another one loaded",
+        think: |request| match results(request) {
+            0 => Thinks::Calls("", vec![("load_skill", json!({"name": "summary"}))]),
+            1 => Thinks::Calls("", vec![("read_comments", json!({})), ("add_comment", json!({"text": "no"}))]),
+            _ => Thinks::Says("Triaged and summed up."),
+        },
+        acts: &[Act::Mention("/triage this")],
+        ends: 1,
+        end: ("response", "completed"),
+        max_steps: 6,
+    },
+    Scenario {
         name: "a question and its reply",
         think: |request| match results(request) {
             0 => Thinks::Calls("", vec![("ask_user", json!({"question": "Which one?", "options": ["A", "B"]}))]),

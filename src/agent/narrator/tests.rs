@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     domain::{
         activity::{Posted, RunActivity},
-        ids::{ActivityId, CommentId, ProjectId, RunId, WorkItemId, WorkspaceId},
-        work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
+        ids::{ActivityId, CommentId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        work_item::{Change, Comment, Document, Label, Page, Person, Project, SearchHit, State, WorkItem},
         write::{ItemFields, Target},
     },
     plane::{ItemOrder, RunStatus, WritePass},
@@ -101,6 +101,9 @@ impl PlaneApi for Board {
         not_asked()
     }
     async fn project(&self, _: WorkspaceId, _: ProjectId) -> Result<Project, PlaneError> {
+        not_asked()
+    }
+    async fn page(&self, _: WorkspaceId, _: ProjectId, _: PageId) -> Result<Document, PlaneError> {
         not_asked()
     }
     async fn states(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<State>, PlaneError> {

@@ -3,13 +3,28 @@
 use jiff::SignedDuration;
 
 use super::{Phase, Session};
-use crate::{agent::journal::Said, domain::ids::StepKey};
+use crate::{
+    agent::journal::Said,
+    domain::{ids::StepKey, talk::Message},
+};
 
 /// How far apart the times of a comment and of the prompt made of it may be; the same words later are
 /// a new prompt.
 const LATE_EVENT_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 
 impl Session {
+    /// The conversation as the model is to see it, without the system prompt.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
+        self.transcript.assembled()
+    }
+
+    /// The work item as the model is to see it; empty where there is none.
+    #[must_use]
+    pub fn context(&self) -> &str {
+        self.transcript.context()
+    }
+
     #[must_use]
     pub fn is_resting(&self) -> bool {
         matches!(self.phase, Phase::Resting { .. })

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         activity::Saying,
         ids::{ActivityId, ProjectId, WorkItemId},
+        talk::Message,
         write::{PlannedWrite, Target, Write},
     },
 };

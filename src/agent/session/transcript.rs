@@ -34,6 +34,11 @@ impl Transcript {
         self.messages.push(Message::User { text });
     }
 
+    /// Instructions of ours that the person asked for.
+    pub(super) fn instruct(&mut self, text: String) {
+        self.messages.push(Message::User { text });
+    }
+
     pub(super) fn model_says(&mut self, message: AssistantMessage) {
         self.messages.push(Message::Assistant(message));
     }
@@ -53,6 +58,10 @@ impl Transcript {
             Some(context) if !markdown.is_empty() => Some(Context { markdown, ..context }),
             Some(_) | None => None,
         };
+    }
+
+    pub(super) fn context(&self) -> &str {
+        self.context.as_ref().map_or("", |context| &context.markdown)
     }
 
     pub(super) fn assembled(&self) -> Vec<Message> {

@@ -1,18 +1,14 @@
 //! The model call: what is sent, and what becomes of the reply or of its failure.
 
-use jiff::Timestamp;
-use serde_json::json;
-
 use super::{Cut, Drive, Flow};
 use crate::{
     agent::{
         intake::in_written_order,
         journal::{Bound, Entry, Failure, FailureCode},
         narrator::{Doing, Note},
-        prompts::{PromptError, nothing},
         step::AskMode,
     },
-    domain::talk::{AssistantMessage, Message},
+    domain::talk::AssistantMessage,
     llm::{Delta, LlmError, Reply, Request},
     store::{Release, StoreError},
 };
@@ -25,7 +21,8 @@ impl Drive<'_> {
         if let Some(flow) = self.heed_unheard_stop(self.agent.limits.status_every).await? {
             return Ok(flow);
         }
-        let request = match self.request(mode) {
+        let rewording = self.rewording();
+        let request = match self.agent.request(&self.texts, &self.session, mode) {
             Ok(request) => request,
             Err(error) => {
                 tracing::error!(%error, "the model cannot be asked");
@@ -46,7 +43,7 @@ impl Drive<'_> {
             Cut::Stop => return self.refresh().await,
             Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
         };
-        self.record(vec![entry], Vec::new()).await?;
+        self.record(rewording.into_iter().chain([entry]).collect(), Vec::new()).await?;
         Ok(Flow::Go)
     }
 
@@ -67,37 +64,12 @@ impl Drive<'_> {
         let (late, prompts): (Vec<_>, Vec<_>) = said.into_iter().partition(|said| self.session.recognises(said));
         let mut entries: Vec<_> = late.into_iter().map(|said| Entry::Recognised { activity: said.activity }).collect();
         if !prompts.is_empty() {
+            let skills = self.texts.chosen_skills(&prompts);
             entries.push(Entry::Steered { prompts });
+            entries.extend(skills);
         }
         self.record(entries, numbers).await?;
         Ok(Flow::Go)
-    }
-
-    fn request(&self, mode: AskMode) -> Result<Request, PromptError> {
-        let prompts = &self.agent.prompts;
-        let values = json!({
-            "agent_name": self.agent.name,
-            "today": Timestamp::now().strftime("%Y-%m-%d").to_string(),
-            "workspace": null,
-            "can_write": self.agent.toolbox.can_write(),
-        });
-        let mut messages = vec![Message::System { text: prompts.render("system.md", values)? }];
-        messages.extend(self.session.messages());
-        match mode {
-            AskMode::Normal => {}
-            AskMode::AfterEmpty => {
-                messages.push(Message::User { text: prompts.render("empty_answer.md", nothing())? });
-            }
-            AskMode::WrapUp => {
-                let values = json!({ "max_steps": self.agent.limits.max_steps });
-                messages.push(Message::User { text: prompts.render("out_of_steps.md", values)? });
-            }
-        }
-        let tools = match mode {
-            AskMode::Normal | AskMode::AfterEmpty => self.agent.toolbox.offers().to_vec(),
-            AskMode::WrapUp => Vec::new(),
-        };
-        Ok(Request { messages, tools })
     }
 
     async fn complete(&mut self, request: &Request) -> Cut<Result<Reply, LlmError>> {
@@ -118,7 +90,7 @@ impl Drive<'_> {
             // A narrator that is gone has nothing more to say.
             let _ = notes.send(note);
         };
-        let model = self.agent.model.clone();
+        let model = self.agent.model_named(self.session.wanted_model());
         self.unless_cut(model.complete(request, &on_delta)).await
     }
 

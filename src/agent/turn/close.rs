@@ -23,7 +23,7 @@ impl Agent {
     pub(super) async fn give_up(&self, run: &RunInfo, reason: String) -> Release {
         let key = StepKey { run: run.id, turn: u32::MAX, step: 0, part: 0 };
         let ending = Ending::Failed(Failure::plain(FailureCode::Internal));
-        let draft = speak::compose(&self.prompts, self.limits, &ending, key);
+        let draft = speak::compose(self.texts(run).prompts(), self.limits, &ending, key);
         let said = match self.plane.run_activities(run.workspace, run.id).await {
             Ok(shown) if shown.iter().any(|activity| activity.step.as_deref() == Some(&key.to_string())) => Ok(()),
             Ok(_) => self.plane.post_activity(run.workspace, run, &draft).await.map(drop),
@@ -76,8 +76,8 @@ impl Drive<'_> {
         if *ending == Ending::Stopped && !self.waiting.prompts.is_empty() {
             return self.open_turn().await;
         }
-        let mut draft = speak::compose(&self.agent.prompts, self.agent.limits, ending, key);
-        speak::add_what_is_unsure(&self.agent.prompts, &mut draft, self.session.unsure());
+        let mut draft = speak::compose(self.texts.prompts(), self.agent.limits, ending, key);
+        speak::add_what_is_unsure(self.texts.prompts(), &mut draft, self.session.unsure());
         let label = match ending {
             Ending::Answer { .. } => "answer",
             Ending::Question(_) => "question",

@@ -28,6 +28,7 @@ impl Drive<'_> {
     pub(super) async fn open_turn(&mut self) -> Result<Flow, StoreError> {
         self.record.prompted = true;
         let numbers: Vec<_> = self.waiting.prompts.iter().map(|waiting| waiting.number).collect();
+        self.texts = self.agent.texts(self.run());
         // Only where a late event may turn out to be answered already do names come before words.
         let certain = !self.session.expects_late_event();
         if certain {
@@ -35,7 +36,9 @@ impl Drive<'_> {
         }
         let (agent, info, prompts) =
             (self.agent, self.record.info.clone(), in_written_order(self.waiting.prompts.clone()));
-        let said = match self.unless_cut(agent.said(&info, &prompts)).await {
+        let mut texts = self.texts.clone();
+        let slow = async { tokio::join!(agent.said(&info, &prompts), agent.settle(&info, &mut texts)).0 };
+        let said = match self.unless_cut(slow).await {
             Cut::Done(said) => said,
             Cut::Stop => return self.refresh().await,
             Cut::Deadline | Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
@@ -46,7 +49,11 @@ impl Drive<'_> {
             if !certain {
                 self.begin_turn();
             }
+            self.texts = texts;
+            let skills = self.texts.chosen_skills(&prompts);
             entries.push(Entry::Opened { at: Timestamp::now(), prompts });
+            entries.extend(self.rewording());
+            entries.extend(skills);
         }
         self.record(entries, numbers).await?;
         Ok(Flow::Go)
@@ -67,7 +74,7 @@ impl Drive<'_> {
 
     pub(super) fn greet(&mut self) {
         let key = self.session.greeting_key();
-        match self.agent.prompts.render("acknowledge.md", json!({ "key": null })) {
+        match self.texts.prompts().render("acknowledge.md", json!({ "key": null })) {
             Ok(body) => self.narrate(Note::Thought { key, body }),
             Err(error) => tracing::error!(%error, "the first thought is left out"),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::{Cut, Drive, Flow};
+use super::{Cut, Drive, Flow, heartbeat};
 use crate::{
     agent::{
         journal::{Entry, PassedOver},
@@ -123,7 +123,7 @@ impl Drive<'_> {
             return;
         }
         let silent_for = Duration::try_from(silent_for).unwrap_or_default();
-        if let Some(body) = (self.agent.heartbeat())(Doing::Waiting, silent_for) {
+        if let Some(body) = heartbeat(&self.texts)(Doing::Waiting, silent_for) {
             let key = self.session.key(FIRST_SIGN_PART + self.record.attempts.min(99));
             self.narrate(Note::Thought { key, body });
         }

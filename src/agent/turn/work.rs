@@ -12,7 +12,9 @@ use crate::{
         Agent,
         journal::{Bound, Entry},
         narrator::{Doing, Note},
+        session::skills::Allowed,
         step::PlannedCall,
+        texts::Texts,
     },
     domain::{
         activity::{Draft, Saying},
@@ -22,7 +24,7 @@ use crate::{
         write::Receipt,
     },
     store::{Release, StoreError},
-    tools::{Called, Effect, ToolCx, ToolError, ToolOutput},
+    tools::{Called, Effect, ToolCx, ToolError, ToolOutput, Toolbox},
 };
 
 /// Longest parameter or result shown in an action, in characters.
@@ -31,10 +33,10 @@ const SHOWN_LIMIT_CHARS: usize = 200;
 impl Drive<'_> {
     /// What only reads goes side by side and first; then what changes something, one after the other.
     pub(super) async fn call_tools(&mut self, calls: Vec<PlannedCall>) -> Result<Flow, StoreError> {
-        let agent = self.agent;
+        let toolbox = &self.texts.wording().toolbox;
         // What was begun is brought to its end, whether or not the tool is still there.
         let changes = |planned: &PlannedCall| {
-            planned.intended.is_some() || agent.toolbox.effect(&planned.call.name) == Some(Effect::Write)
+            planned.intended.is_some() || toolbox.effect(&planned.call.name) == Some(Effect::Write)
         };
         let (writes, reads): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|planned| changes(planned) && !planned.repeated);
@@ -51,26 +53,30 @@ impl Drive<'_> {
         }
         let notes = self.narrator.as_ref().map(crate::agent::narrator::Narrator::notes);
         let (agent, run) = (self.agent, self.record.info.clone());
+        let (texts, allowed) = (self.texts.clone(), self.session.allowed());
         let work = join_all(calls.iter().map(|planned| {
-            let (notes, run) = (&notes, &run);
+            let (notes, run, texts, allowed) = (&notes, &run, &texts, &allowed);
             async move {
-                let result = match agent.call(planned, run).await {
+                let result = match agent.call(planned, run, texts, allowed).await {
                     Ok(Called::Output(output)) => Ok(output),
                     // What changes something is not called here.
                     Ok(Called::Wants(_)) => Err(ToolError::NotAllowed("This is not carried out.".to_owned())),
                     Err(error) => Err(error),
                 };
-                let (entry, shown) = agent.settled(planned, result, None);
+                let taken = result.is_ok().then(|| texts.skill_loaded_by(&planned.call)).flatten();
+                let (entry, shown) = settled(planned, &texts.wording().toolbox, result, None);
+                let mut entries = vec![entry];
+                entries.extend(taken.map(|skill| Entry::SkillTaken { skill, text: None }));
                 if let Some(notes) = notes {
                     let draft = action(planned, planned.finished_key, Some(shown));
                     // A narrator that is gone has nothing more to say.
                     let _ = notes.send(Note::ActionFinished { started: planned.started_key, draft });
                 }
-                entry
+                entries
             }
         }));
         let entries = match self.unless_cut(work).await {
-            Cut::Done(entries) => entries,
+            Cut::Done(entries) => entries.concat(),
             Cut::Deadline => vec![Entry::BoundHit { bound: Bound::WallTime }],
             Cut::Stop => return self.refresh().await,
             Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
@@ -81,39 +87,56 @@ impl Drive<'_> {
 }
 
 impl Agent {
-    pub(super) async fn call(&self, planned: &PlannedCall, run: &RunInfo) -> Result<Called, ToolError> {
+    /// What a call gives, if it may be made at all.
+    pub(super) async fn call(
+        &self,
+        planned: &PlannedCall,
+        run: &RunInfo,
+        texts: &Texts,
+        allowed: &Allowed,
+    ) -> Result<Called, ToolError> {
+        let name = planned.call.name.as_str();
         if planned.repeated {
             return Err(ToolError::NoSuchThing(
                 "This same call was already made in this turn and its result is above. Use it, or do something else."
                     .to_owned(),
             ));
         }
+        if !allowed.tool(name) {
+            let names = allowed.names();
+            let message = format!("This tool is not for the skill at hand, which may use only: {names}.");
+            return Err(ToolError::NotAllowed(message));
+        }
+        let toolbox = &texts.wording().toolbox;
+        if toolbox.effect(name) == Some(Effect::Instruct) {
+            return texts.load_skill(&planned.call).map(Called::Output);
+        }
         let cx = ToolCx { workspace: run.workspace, run, plane: self.plane.as_ref(), facts: &self.facts };
-        self.toolbox.call(&planned.call.name, &planned.call.arguments, &cx).await
+        toolbox.call(name, &planned.call.arguments, &cx).await
     }
+}
 
-    /// The journal entry of a call's result, and the few words people see of it.
-    pub(super) fn settled(
-        &self,
-        planned: &PlannedCall,
-        result: Result<ToolOutput, ToolError>,
-        receipt: Option<Receipt>,
-    ) -> (Entry, String) {
-        let name = planned.call.name.as_str();
-        let failed = result.is_err();
-        let known = self.toolbox.effect(name).is_some();
-        let label = if known { name.to_owned() } else { "unknown".to_owned() };
-        metrics::counter!("aileron_tool_calls_total", "tool" => label, "failed" => failed.to_string()).increment(1);
-        let (text, shown) = match result {
-            Ok(ToolOutput { text, summary }) => (text, summary),
-            Err(error) => {
-                tracing::info!(tool = known.then_some(name), kind = kind_of(&error), "a tool call failed");
-                (format!("Error: {}", told_to_model(&error)), format!("failed: {}", told_to_people(&error)))
-            }
-        };
-        tracing::debug!(tool = known.then_some(name), failed, "a tool call is done");
-        (Entry::ToolDone { call_id: planned.call.id.clone(), text, failed, receipt }, shown)
-    }
+/// The journal entry of a call's result, and the few words people see of it.
+pub(super) fn settled(
+    planned: &PlannedCall,
+    toolbox: &Toolbox,
+    result: Result<ToolOutput, ToolError>,
+    receipt: Option<Receipt>,
+) -> (Entry, String) {
+    let name = planned.call.name.as_str();
+    let failed = result.is_err();
+    let known = toolbox.effect(name).is_some();
+    let label = if known { name.to_owned() } else { "unknown".to_owned() };
+    metrics::counter!("aileron_tool_calls_total", "tool" => label, "failed" => failed.to_string()).increment(1);
+    let (text, shown) = match result {
+        Ok(ToolOutput { text, summary }) => (text, summary),
+        Err(error) => {
+            tracing::info!(tool = known.then_some(name), kind = kind_of(&error), "a tool call failed");
+            (format!("Error: {}", told_to_model(&error)), format!("failed: {}", told_to_people(&error)))
+        }
+    };
+    tracing::debug!(tool = known.then_some(name), failed, "a tool call is done");
+    (Entry::ToolDone { call_id: planned.call.id.clone(), text, failed, receipt }, shown)
 }
 
 fn told_to_model(error: &ToolError) -> String {

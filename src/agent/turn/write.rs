@@ -7,7 +7,10 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Cut, Drive, Flow, STATUS_BEFORE_CHANGE, work::action};
+use super::{
+    Cut, Drive, Flow, STATUS_BEFORE_CHANGE,
+    work::{action, settled},
+};
 use crate::{
     agent::{
         effects,
@@ -71,7 +74,8 @@ impl Drive<'_> {
         }
         self.show_started(call);
         let (agent, run) = (self.agent, self.record.info.clone());
-        let planning = agent.call(call, &run);
+        let (texts, allowed) = (self.texts.clone(), self.session.allowed());
+        let planning = agent.call(call, &run, &texts, &allowed);
         let called = match self.unless_cut(planning).await {
             Cut::Done(called) => called,
             cut @ (Cut::Stop | Cut::Deadline | Cut::HandBack) => return self.cut_short(cut).await.map(Next::Settled),
@@ -102,7 +106,7 @@ impl Drive<'_> {
                     Next::Settled(flow) => return Ok(flow),
                 }
             }
-            if self.agent.toolbox.effect(&call.call.name) != Some(Effect::Write) {
+            if self.texts.wording().toolbox.effect(&call.call.name) != Some(Effect::Write) {
                 let text = "Not carried out: this tool was switched off in the meantime.";
                 return self.tell(call, Err(ToolError::NotAllowed(text.to_owned())), None).await;
             }
@@ -250,7 +254,7 @@ impl Drive<'_> {
         result: Result<ToolOutput, ToolError>,
         receipt: Option<Receipt>,
     ) -> Result<Flow, StoreError> {
-        let (entry, shown) = self.agent.settled(call, result, receipt);
+        let (entry, shown) = settled(call, &self.texts.wording().toolbox, result, receipt);
         self.record(vec![entry], Vec::new()).await?;
         if self.waiting.stop.is_none() {
             let draft = action(call, call.finished_key, Some(shown));

@@ -29,6 +29,8 @@ impl Conversation {
                         read.title = title.to_owned();
                         text.clone_into(&mut read.item);
                     }
+                    // How a skill is to be worked by is beyond fixed rules.
+                    None if text.contains("<skill name=") => {}
                     None => {
                         read.request.push_str(&without_author(text).to_lowercase());
                         read.request.push('\n');

@@ -6,8 +6,8 @@ use super::fields::{Fields, id_of};
 use crate::domain::{
     ids::{ProjectId, UserId},
     work_item::{
-        Change, Comment, Label, LabelRef, ParentRef, Person, Priority, Project, ProjectRef, SearchHit, State, StateRef,
-        WorkItem,
+        Change, Comment, Document, Label, LabelRef, ParentRef, Person, Priority, Project, ProjectRef, SearchHit, State,
+        StateRef, WorkItem,
     },
 };
 
@@ -134,6 +134,13 @@ pub(in crate::plane) fn project(value: &Value) -> Option<Project> {
         name: fields.text_or_empty("name"),
         description: fields.text_or_empty("description"),
     })
+}
+
+/// Reads a page. Editions differ in whether an empty one has a text at all.
+pub(in crate::plane) fn document(value: &Value) -> Option<Document> {
+    let fields = Fields::of(value)?;
+    fields.text("id")?;
+    Some(Document { name: fields.text_or_empty("name"), html: fields.text_or_empty("description_html") })
 }
 
 /// Reads a state together with its place on the board, which decides the order of a list.

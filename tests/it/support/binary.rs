@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
     task::JoinSet,
 };
@@ -44,6 +44,50 @@ impl Running {
             .expect("the binary starts");
         let lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
         Self { child, lines, drain: JoinSet::new() }
+    }
+
+    /// Starts the binary with an open standard input.
+    pub(crate) fn talking(home: &Path, arguments: &[&str], settings: &Settings) -> Self {
+        let stderr = OpenOptions::new().create(true).append(true).open(home.join("stderr.log")).unwrap();
+        let mut child = command(home, arguments, settings)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::from(stderr))
+            .spawn()
+            .expect("the binary starts");
+        let lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
+        Self { child, lines, drain: JoinSet::new() }
+    }
+
+    /// Writes a line to standard input.
+    pub(crate) async fn write(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("standard input is open");
+        stdin.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        stdin.flush().await.unwrap();
+    }
+
+    /// Ends standard input.
+    pub(crate) fn hang_up(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
+    /// Awaits a line on standard output that holds `marker`, and returns the lines up to it.
+    pub(crate) async fn until_line(&mut self, marker: &str) -> Vec<String> {
+        let lines = self.lines.as_mut().expect("standard output was not read otherwise");
+        let mut seen = Vec::new();
+        let search = async {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let found = line.contains(marker);
+                seen.push(line);
+                if found {
+                    return true;
+                }
+            }
+            false
+        };
+        let found = within(&format!("a line with {marker:?} on standard output"), search).await;
+        assert!(found, "standard output ended without {marker:?}:\n{}", seen.join("\n"));
+        seen
     }
 
     /// Awaits a line on standard output that holds `marker`, and returns what follows it. `None` if
@@ -89,6 +133,23 @@ impl Running {
 pub(crate) async fn run(home: &Path, arguments: &[&str], settings: &Settings) -> Finished {
     let what = format!("the end of `aileron {}`", arguments.join(" "));
     let output = within(&what, command(home, arguments, settings).output()).await.unwrap();
+    Finished {
+        status: output.status,
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Runs the binary to its end with this on standard input.
+pub(crate) async fn run_with(home: &Path, arguments: &[&str], settings: &Settings, input: &str) -> Finished {
+    let what = format!("the end of `aileron {}`", arguments.join(" "));
+    let mut command = command(home, arguments, settings);
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().expect("the binary starts");
+    let mut stdin = child.stdin.take().expect("standard input is open");
+    stdin.write_all(input.as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = within(&what, child.wait_with_output()).await.unwrap();
     Finished {
         status: output.status,
         stdout: String::from_utf8(output.stdout).unwrap(),

@@ -18,9 +18,9 @@ use aileron::{
     domain::{
         activity::{Draft, Posted, RunActivity},
         event::{RunEvent, RunInfo},
-        ids::{CommentId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         installation::{BookError, Installation, InstallationBook},
-        work_item::{Change, Comment, Label, Page, Person, Project, SearchHit, State, WorkItem},
+        work_item::{Change, Comment, Document, Label, Page, Person, Project, SearchHit, State, WorkItem},
         write::{ItemFields, Target},
     },
     llm::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard},
@@ -467,6 +467,10 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
 
     async fn project(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Project> {
         self.seams.plane("project", self.inner.project(workspace, project)).await
+    }
+
+    async fn page(&self, workspace: WorkspaceId, project: ProjectId, page: PageId) -> Got<Document> {
+        self.seams.plane("page", self.inner.page(workspace, project, page)).await
     }
 
     async fn states(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<State>> {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use aileron::{
-    agent::{Agent, Limits, prompts::Prompts},
+    agent::{Agent, Limits, guidance::Guidance, prompts::library::Library},
     config::{FixedTokenConfig, FixedTokenKind, PlaneConfig},
     domain::{
         ids::RunId,
@@ -31,8 +31,10 @@ use aileron::{
     },
     sandbox::{ActivityKind, Delivery, Mention, RunPicture, Sandbox, SandboxOptions, Which},
     server::{self, Parts},
-    store::{Retention, RunState, Store, sled::SledStore},
-    tools::Toolbox,
+    store::{
+        Retention, RunState, Store, StoreError,
+        sled::{Opened, SledStore},
+    },
     worker::Worker,
 };
 use async_trait::async_trait;
@@ -104,12 +106,24 @@ pub(crate) enum Thinks {
     Fails(LlmError),
 }
 
+/// A child that another test starts holds copies of this process's locks until it is a program of its own,
+/// a few milliseconds later.
+fn open_when_free(dir: &Path) -> Opened {
+    for _ in 0..500 {
+        match SledStore::open(dir) {
+            Err(StoreError::Locked { .. }) => std::thread::sleep(Duration::from_millis(10)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("{} stays locked", dir.display());
+}
+
 /// What all lives of all runs of a scenario share.
 pub(crate) struct World {
     pub(crate) plane: Sandbox,
     client: Arc<dyn PlaneApi>,
     credentials: Arc<Credentials>,
-    prompts: Arc<Prompts>,
+    library: Arc<Library>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
@@ -139,9 +153,9 @@ impl World {
         let book = SledStore::open(quick_dir().path()).unwrap().store;
         let credentials = Arc::new(Credentials::new(Arc::new(book), None, config.fixed.as_ref()));
         let client = Arc::new(PlaneClient::new(http_client().unwrap(), &config, Arc::clone(&credentials)));
-        let (prompts, _) = Prompts::load(Path::new("no such folder")).unwrap();
+        let library = Arc::new(Library::built_in());
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        Self { plane, client, credentials, prompts: Arc::new(prompts), metrics }
+        Self { plane, client, credentials, library, metrics }
     }
 }
 
@@ -209,7 +223,7 @@ struct Life {
 impl Life {
     async fn begin(world: &World, scenario: &Scenario, dir: &Path, stage: &Arc<Stage>, plan: Plan) -> Self {
         let dir = dir.to_owned();
-        let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir)).await.unwrap().unwrap();
+        let opened = tokio::task::spawn_blocking(move || open_when_free(&dir)).await.unwrap();
         assert!(opened.set_aside.is_none() && opened.commits_lost == 0, "the store is damaged");
         let store: Arc<dyn Store> = Arc::new(opened.store);
         let seams = Seams::new(plan);
@@ -225,8 +239,9 @@ impl Life {
             facts: Facts::new(Arc::clone(&plane), Duration::from_secs(600)),
             plane,
             model: Arc::new(Retrying::new(Faulty::new(thinker, &seams), policy)),
-            toolbox: Toolbox::load(Path::new("no such folder")).unwrap().0,
-            prompts: Arc::clone(&world.prompts),
+            library: Arc::clone(&world.library),
+            guidance: Guidance::new(Vec::new(), Duration::ZERO),
+            credentials: Arc::clone(&world.credentials),
             limits: Limits {
                 max_steps: scenario.max_steps,
                 max_turn: Duration::from_secs(600),
@@ -247,6 +262,7 @@ impl Life {
             prompt_grace: if without_prompt { Duration::ZERO } else { PATIENCE },
             metrics: world.metrics.clone(),
             notice: None,
+            library: Arc::clone(&world.library),
         });
         let mut tasks = JoinSet::new();
         let worker = Worker::new(agent, faulty_store, 4, KEEP_ALL);

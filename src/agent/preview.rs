@@ -1,0 +1,139 @@
+//! What the model would get, section by section: made by the same code as the real request.
+
+use jiff::Timestamp;
+
+use super::{
+    Agent,
+    journal::{Entry, JournalError, Said, decode},
+    prompts::PromptError,
+    session::Session,
+    step::AskMode,
+    texts::Texts,
+};
+use crate::{
+    domain::{
+        event::RunInfo,
+        talk::{Message, ToolOffer},
+    },
+    llm::Request,
+    plane::PlaneError,
+};
+
+/// A request, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// The hash of the texts it is made of.
+    pub hash: String,
+    pub sections: Vec<Section>,
+}
+
+/// A part of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    pub name: String,
+    pub text: String,
+    /// The parts it has itself, by name and text; together they are about the whole.
+    pub parts: Vec<(String, String)>,
+}
+
+/// There is nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub enum PreviewError {
+    #[error("the work item cannot be read: {0}")]
+    Plane(#[from] PlaneError),
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Agent {
+    /// The first request of a run in which a person says this.
+    ///
+    /// # Errors
+    /// The work item cannot be read, or a prompt cannot be rendered.
+    pub async fn preview(&self, run: &RunInfo, words: &str) -> Result<Preview, PreviewError> {
+        let mut texts = self.texts(run);
+        self.settle(run, &mut texts).await;
+        let markdown = self.read_context(run, texts.prompts()).await?;
+        let said = Said { activity: None, author: None, text: words.to_owned(), written_at: None };
+        let skills = texts.chosen_skills(std::slice::from_ref(&said));
+        let mut entries = vec![Entry::Opened { at: Timestamp::now(), prompts: vec![said] }];
+        entries.extend(skills);
+        entries.push(Entry::ContextRead { markdown });
+        self.taken_apart(&texts, &Session::fold(run.id, self.limits, 0, entries))
+    }
+
+    /// The request as it would be sent for a run that is under way, from its journal.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or a prompt cannot be rendered.
+    pub async fn preview_of(&self, run: &RunInfo, journal: &[String]) -> Result<Preview, PreviewError> {
+        let entries = journal.iter().map(|entry| decode(entry)).collect::<Result<Vec<_>, _>>()?;
+        let mut texts = self.texts(run);
+        self.settle(run, &mut texts).await;
+        self.taken_apart(&texts, &Session::fold(run.id, self.limits, 0, entries))
+    }
+
+    fn taken_apart(&self, texts: &Texts, session: &Session) -> Result<Preview, PreviewError> {
+        let request = self.request(texts, session, AskMode::Normal)?;
+        let sections = sections(&request, texts.guidance(), session.context());
+        Ok(Preview { hash: texts.wording().hash.clone(), sections })
+    }
+}
+
+fn sections(request: &Request, guidance: Option<&str>, context: &str) -> Vec<Section> {
+    let mut sections = Vec::new();
+    for message in &request.messages {
+        match message {
+            Message::System { text } => {
+                let rules = guidance.and_then(|guidance| text.strip_suffix(guidance)).unwrap_or(text);
+                sections.push(Section::whole("system prompt", rules.trim_end()));
+                sections.extend(guidance.map(|guidance| Section::whole("guidance", guidance)));
+            }
+            Message::User { text } if text == context => {
+                sections.push(Section { parts: chapters(text), ..Section::whole("work item", text) });
+            }
+            Message::User { text } if text.contains("<skill name=") => sections.push(Section::whole("skill", text)),
+            Message::User { text } => sections.push(Section::whole("person", text)),
+            Message::Assistant(said) => {
+                let calls = said.calls.iter().map(|call| format!("[calls {} {}]", call.name, call.arguments));
+                let lines: Vec<_> = std::iter::once(said.text.clone()).chain(calls).filter(|l| !l.is_empty()).collect();
+                sections.push(Section::whole("model", &lines.join("\n")));
+            }
+            Message::Tool { text, .. } => sections.push(Section::whole("tool result", text)),
+        }
+    }
+    if !request.tools.is_empty() {
+        let parts: Vec<_> = request.tools.iter().map(|offer| (offer.name.clone(), offer_text(offer))).collect();
+        let text = parts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n\n");
+        sections.push(Section { parts, ..Section::whole("tools", &text) });
+    }
+    sections
+}
+
+impl Section {
+    fn whole(name: &str, text: &str) -> Self {
+        Self { name: name.to_owned(), text: text.to_owned(), parts: Vec::new() }
+    }
+}
+
+/// A Markdown text cut before its headings of the second level.
+fn chapters(markdown: &str) -> Vec<(String, String)> {
+    let mut chapters = vec![("head".to_owned(), String::new())];
+    for line in markdown.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            chapters.push((heading.trim().to_lowercase(), String::new()));
+        }
+        if let Some((_, text)) = chapters.last_mut() {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    chapters
+}
+
+/// A tool about as providers put it before the model.
+fn offer_text(offer: &ToolOffer) -> String {
+    format!("{}: {}\n{}", offer.name, offer.description, offer.parameters)
+}

@@ -1,0 +1,41 @@
+//! A model that is listened to while it speaks.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use super::screen::Heard;
+use crate::llm::{Delta, LlmError, Model, OnDelta, Reply, Request};
+
+pub(super) struct Overheard {
+    inner: Arc<dyn Model>,
+    tell: mpsc::UnboundedSender<Heard>,
+}
+
+impl Overheard {
+    pub(super) fn new(inner: Arc<dyn Model>, tell: mpsc::UnboundedSender<Heard>) -> Self {
+        Self { inner, tell }
+    }
+}
+
+#[async_trait]
+impl Model for Overheard {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    async fn complete(&self, request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError> {
+        // Whoever listened may have left.
+        let _ = self.tell.send(Heard::Begins);
+        let listen = |delta: Delta| {
+            let _ = match &delta {
+                Delta::Text(text) => self.tell.send(Heard::Text(text.clone())),
+                Delta::Restarted { .. } => self.tell.send(Heard::Begins),
+                Delta::Reasoning(_) => Ok(()),
+            };
+            on_delta(delta);
+        };
+        self.inner.complete(request, &listen).await
+    }
+}
