@@ -9,6 +9,7 @@ pub mod context;
 mod effects;
 pub mod intake;
 pub mod journal;
+pub mod models;
 pub mod narrator;
 pub mod prompts;
 pub mod question;
@@ -23,9 +24,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use self::prompts::Prompts;
+use self::{models::Models, prompts::Prompts};
 use crate::{
-    llm::Model,
     plane::{PlaneApi, facts::Facts},
     store::Store,
     tools::Toolbox,
@@ -38,7 +38,7 @@ pub struct Agent {
     pub store: Arc<dyn Store>,
     pub plane: Arc<dyn PlaneApi>,
     pub facts: Facts,
-    pub model: Arc<dyn Model>,
+    pub models: Models,
     pub toolbox: Toolbox,
     pub prompts: Arc<Prompts>,
     pub limits: Limits,

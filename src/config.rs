@@ -17,7 +17,8 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use self::model::{
-    CardOverrides, MaxTokensField, ModelConfig, OpenAiConfig, ProviderConfig, ReasoningStyle, SystemRole,
+    AuthHeader, BudgetConfig, CardOverrides, CredentialConfig, ErrorClass, MaxTokensField, ModelChain, ModelConfig,
+    ModelsConfig, PromptCache, ProviderConfig, ReasoningStyle, RemoteConfig, RemoteKind, SpendLimit, SystemRole,
 };
 use crate::domain::ids::{UserId, WorkspaceId};
 
@@ -28,8 +29,8 @@ pub struct Config {
     pub store: StoreConfig,
     pub plane: PlaneConfig,
     pub agent: AgentConfig,
-    /// The model the agent uses.
-    pub model: ModelConfig,
+    pub models: ModelsConfig,
+    pub budget: BudgetConfig,
     pub log: LogConfig,
 }
 

@@ -1,6 +1,6 @@
 //! `aileron serve`: the only place that builds everything and puts it together.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use jiff::SignedDuration;
@@ -13,18 +13,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{configured, logs, say};
 use crate::{
-    agent::{Agent, Limits, prompts::Prompts},
+    agent::{Agent, Limits, models::Models, prompts::Prompts},
     config::{
-        Config, ModelConfig, ProviderConfig, StoreConfig, WritePolicy,
+        Config, ModelChain, StoreConfig, WritePolicy,
         files::{EditableFiles, FileProblem},
         load::Sources,
     },
-    llm::{
-        Model,
-        openai::OpenAiModel,
-        rehearsal::Rehearsal,
-        retry::{RetryPolicy, Retrying},
-    },
+    llm::adapters,
     plane::{self, PlaneApi, client::PlaneClient, credentials::Credentials, facts::Facts, oauth::OAuthClient},
     server::{self, Parts, control},
     store::{
@@ -107,7 +102,7 @@ impl App {
             store: store.clone(),
             facts: Facts::new(plane.clone(), config.plane.facts_ttl),
             plane,
-            model: model(&config.model)?,
+            models: models(&config, &credentials)?,
             toolbox,
             prompts: Arc::new(prompts),
             limits: Limits {
@@ -252,34 +247,20 @@ fn router(
     })
 }
 
-/// The configured model.
-pub(super) fn model(config: &ModelConfig) -> anyhow::Result<Arc<dyn Model>> {
-    Ok(match &config.provider {
-        ProviderConfig::OpenAi(provider) => {
-            let policy = RetryPolicy { max_retries: provider.max_retries, max_wait: provider.max_retry_wait };
-            // No limit on the whole: an answer may stream for minutes, and the adapter watches its silences.
-            let http = reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .connect_timeout(provider.connect_timeout)
-                .user_agent(concat!("aileron/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .context("the HTTP client cannot be built")?;
-            let model = OpenAiModel::new(config, provider, http).context("the model cannot be set up")?;
-            anyhow::ensure!(
-                model.card().tools,
-                "the model {:?} in [models.{}] does not call functions, and without that the agent can do nothing: \
-                 choose another, or set tools = true there if that is wrong",
-                config.model,
-                config.name
-            );
-            if let Some(hint) = model.card().hint(config) {
-                tracing::warn!("{hint}");
-            }
-            Arc::new(Retrying::new(model, policy))
-        }
-        ProviderConfig::Rehearsal => Arc::new(Rehearsal::new(&config.name)),
-    })
+/// The configured models, those of single workspaces included.
+fn models(config: &Config, credentials: &Arc<Credentials>) -> anyhow::Result<Models> {
+    let build =
+        |chain: &ModelChain| adapters::chain(chain, &config.models.fallback_on).context("the model cannot be set up");
+    let mut workspaces = BTreeMap::new();
+    for (slug, chain) in &config.models.workspaces {
+        workspaces.insert(slug.clone(), build(chain)?);
+    }
+    let credentials = Arc::clone(credentials);
+    let slug_of = move |workspace| {
+        let installations = credentials.installations();
+        installations.into_iter().find(|known| known.workspace == workspace).map(|known| known.slug)
+    };
+    Ok(Models::new(build(&config.models.usual)?, workspaces, Arc::new(slug_of), config.budget))
 }
 
 pub(super) fn file_problems(problems: Vec<FileProblem>) -> anyhow::Error {

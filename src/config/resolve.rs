@@ -34,7 +34,8 @@ pub(super) fn resolve(
         "an address such as 127.0.0.1:8080",
     );
     let plane = resolver.plane(raw.plane);
-    let model = resolver.model(&raw.agent, raw.models, raw.providers);
+    let models = resolver.models(&raw.agent, &raw.models, &raw.providers, &raw.workspaces);
+    let budget = resolver.budget(&raw.budget);
     let agent = agent(raw.agent, base);
     let log = LogConfig {
         format: raw.log.format.unwrap_or(LogFormat::Text),
@@ -44,10 +45,10 @@ pub(super) fn resolve(
         resolver.complain("log.filter", format!("expected a filter such as \"info\": {error}"));
     }
     let store = resolver.store(raw.store);
-    match (listen, plane, model) {
-        (Some(listen), Some(plane), Some(model)) if resolver.problems.is_empty() => {
+    match (listen, plane, models) {
+        (Some(listen), Some(plane), Some(models)) if resolver.problems.is_empty() => {
             let max_body_bytes = raw.server.max_body_kib.unwrap_or(5120) as usize * 1024;
-            Ok(Config { server: ServerConfig { listen, max_body_bytes }, store, plane, agent, model, log })
+            Ok(Config { server: ServerConfig { listen, max_body_bytes }, store, plane, agent, models, budget, log })
         }
         (_, _, _) => Err(resolver.problems),
     }
@@ -114,6 +115,10 @@ impl Resolver<'_> {
                     return None;
                 }
             },
+            RawSecret::Command { .. } => {
+                self.complain(key, "a command is possible only for a provider's api_key");
+                return None;
+            }
             RawSecret::File(path) => match std::fs::read_to_string(path) {
                 Ok(text) => text,
                 Err(error) => {

@@ -118,7 +118,7 @@ impl Drive<'_> {
             // A narrator that is gone has nothing more to say.
             let _ = notes.send(note);
         };
-        let model = self.agent.model.clone();
+        let model = self.agent.models.of(self.run().workspace).clone();
         self.unless_cut(model.complete(request, &on_delta)).await
     }
 
@@ -158,6 +158,7 @@ fn failure_of(error: &LlmError) -> Failure {
         LlmError::Unauthorized { .. }
         | LlmError::NotFound { .. }
         | LlmError::OutOfCredit { .. }
+        | LlmError::NoTools { .. }
         | LlmError::Refused { .. } => (FailureCode::ModelMisconfigured, String::new()),
         LlmError::TooLong { .. } => (FailureCode::TooLong, String::new()),
         LlmError::Filtered { .. } => (FailureCode::AnswerWithheld, String::new()),

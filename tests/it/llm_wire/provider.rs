@@ -7,9 +7,9 @@ use std::{
 };
 
 use aileron::{
-    config::{ModelConfig, OpenAiConfig, ProviderConfig},
+    config::{CredentialConfig, ModelConfig, ProviderConfig, RemoteConfig, RemoteKind},
     domain::talk::Message,
-    llm::{Delta, LlmError, Model, Reply, Request, openai::OpenAiModel},
+    llm::{Delta, LlmError, Model, Reply, Request, adapters, openai::OpenAiModel},
 };
 use axum::{
     Router,
@@ -20,6 +20,7 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinSet};
+use url::Url;
 
 /// One answer of the provider.
 pub(super) struct Answer {
@@ -116,15 +117,17 @@ impl Provider {
         std::mem::take(&mut *self.captured.lock().unwrap())
     }
 
-    pub(super) fn config(&self) -> OpenAiConfig {
-        OpenAiConfig {
-            base_url: self.base_url.parse().unwrap(),
-            api_key: Some("test-key-1234567890\n".to_owned().into()),
-            extra_headers: Vec::new(),
+    pub(super) fn config(&self, kind: RemoteKind) -> RemoteConfig {
+        let mut base_url: Url = self.base_url.parse().unwrap();
+        if matches!(kind, RemoteKind::Azure | RemoteKind::Anthropic) {
+            base_url.set_path("");
+        }
+        RemoteConfig {
+            credential: Some(CredentialConfig::Secret("test-key-1234567890\n".to_owned().into())),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(20),
             max_retries: 2,
-            max_retry_wait: Duration::from_secs(60),
+            ..RemoteConfig::new(kind, base_url)
         }
     }
 
@@ -132,11 +135,31 @@ impl Provider {
         self.model_with(|_, _| {})
     }
 
-    pub(super) fn model_with(&self, change: impl FnOnce(&mut ModelConfig, &mut OpenAiConfig)) -> OpenAiModel {
-        let mut provider = self.config();
-        let mut model = ModelConfig::new("main", ProviderConfig::OpenAi(provider.clone()), "some-model");
-        change(&mut model, &mut provider);
+    pub(super) fn model_with(&self, change: impl FnOnce(&mut ModelConfig, &mut RemoteConfig)) -> OpenAiModel {
+        let (model, provider) = self.settings(RemoteKind::OpenAi, change);
         OpenAiModel::new(&model, &provider, http_client()).unwrap()
+    }
+
+    /// A model of any wire behind this provider.
+    pub(super) fn speaking(
+        &self,
+        kind: RemoteKind,
+        change: impl FnOnce(&mut ModelConfig, &mut RemoteConfig),
+    ) -> Arc<dyn Model> {
+        let (model, provider) = self.settings(kind, change);
+        adapters::adapter(&model, &provider, http_client()).unwrap()
+    }
+
+    fn settings(
+        &self,
+        kind: RemoteKind,
+        change: impl FnOnce(&mut ModelConfig, &mut RemoteConfig),
+    ) -> (ModelConfig, RemoteConfig) {
+        let mut provider = self.config(kind);
+        let mut model = ModelConfig::new("main", ProviderConfig::Remote(Box::new(provider.clone())), "some-model");
+        change(&mut model, &mut provider);
+        model.provider = ProviderConfig::Remote(Box::new(provider.clone()));
+        (model, provider)
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use aileron::{
-    agent::{Agent, Limits, prompts::Prompts},
+    agent::{Agent, Limits, models::Models, prompts::Prompts},
     config::{FixedTokenConfig, FixedTokenKind, PlaneConfig},
     domain::{
         ids::RunId,
@@ -224,7 +224,7 @@ impl Life {
             store: Arc::clone(&faulty_store),
             facts: Facts::new(Arc::clone(&plane), Duration::from_secs(600)),
             plane,
-            model: Arc::new(Retrying::new(Faulty::new(thinker, &seams), policy)),
+            models: Models::from(Arc::new(Retrying::new(Faulty::new(thinker, &seams), policy)) as Arc<dyn Model>),
             toolbox: Toolbox::load(Path::new("no such folder")).unwrap().0,
             prompts: Arc::clone(&world.prompts),
             limits: Limits {
