@@ -1,7 +1,8 @@
 //! The Chat Completions adapter against real HTTP: what providers send, also when it is cut,
 //! delayed or wrong, and what they receive.
 
-mod provider;
+pub(crate) mod accents;
+pub(crate) mod provider;
 
 use std::time::Duration;
 

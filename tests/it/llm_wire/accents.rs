@@ -8,17 +8,17 @@ use super::provider::Answer;
 
 /// What a server says in one answer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Spoken {
-    pub(super) reasoning: Vec<&'static str>,
-    pub(super) text: Vec<&'static str>,
+pub(crate) struct Spoken {
+    pub(crate) reasoning: Vec<&'static str>,
+    pub(crate) text: Vec<&'static str>,
     /// Id, name, and the arguments in the pieces they stream in.
-    pub(super) calls: Vec<(&'static str, &'static str, Vec<&'static str>)>,
-    pub(super) end: End,
+    pub(crate) calls: Vec<(&'static str, &'static str, Vec<&'static str>)>,
+    pub(crate) end: End,
 }
 
 /// How an answer ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     #[default]
     Done,
     /// The limit of tokens.
@@ -31,11 +31,11 @@ pub(super) enum End {
     Nothing,
 }
 
-pub(super) const KINDS: [RemoteKind; 4] =
+pub(crate) const KINDS: [RemoteKind; 4] =
     [RemoteKind::OpenAi, RemoteKind::OpenAiResponses, RemoteKind::Azure, RemoteKind::Anthropic];
 
 /// The stream a server of this kind sends.
-pub(super) fn stream(kind: RemoteKind, spoken: &Spoken) -> String {
+pub(crate) fn stream(kind: RemoteKind, spoken: &Spoken) -> String {
     let events = match kind {
         RemoteKind::OpenAi | RemoteKind::Azure => chat(spoken),
         RemoteKind::OpenAiResponses => responses(spoken),
@@ -56,7 +56,7 @@ pub(super) fn stream(kind: RemoteKind, spoken: &Spoken) -> String {
     text
 }
 
-pub(super) fn answer(kind: RemoteKind, spoken: &Spoken) -> Answer {
+pub(crate) fn answer(kind: RemoteKind, spoken: &Spoken) -> Answer {
     Answer::stream([stream(kind, spoken)])
 }
 
@@ -67,7 +67,9 @@ fn chat(spoken: &Spoken) -> Vec<Value> {
     events.extend(spoken.text.iter().map(|part| delta(json!({ "content": part }))));
     for (index, (id, name, _)) in spoken.calls.iter().enumerate() {
         let function = json!({ "name": name, "arguments": "" });
-        events.push(delta(json!({ "tool_calls": [{ "index": index, "id": id, "type": "function", "function": function }] })));
+        events.push(delta(
+            json!({ "tool_calls": [{ "index": index, "id": id, "type": "function", "function": function }] }),
+        ));
     }
     for (index, part) in interleaved(spoken) {
         events.push(delta(json!({ "tool_calls": [{ "index": index, "function": { "arguments": part } }] })));
@@ -101,7 +103,9 @@ fn interleaved(spoken: &Spoken) -> Vec<(usize, &'static str)> {
 }
 
 fn responses(spoken: &Spoken) -> Vec<Value> {
-    let mut events = vec![json!({ "type": "response.created", "response": { "id": "resp_1", "status": "in_progress", "output": [] } })];
+    let mut events = vec![
+        json!({ "type": "response.created", "response": { "id": "resp_1", "status": "in_progress", "output": [] } }),
+    ];
     let mut output = Vec::new();
     if !spoken.reasoning.is_empty() {
         let index = output.len();
@@ -117,22 +121,7 @@ fn responses(spoken: &Spoken) -> Vec<Value> {
         events.push(json!({ "type": "response.output_item.done", "output_index": index, "item": item }));
         output.push(item);
     }
-    if !spoken.text.is_empty() {
-        let index = output.len();
-        events.push(json!({ "type": "response.output_item.added", "output_index": index,
-            "item": { "type": "message", "id": "msg_1", "role": "assistant", "content": [] } }));
-        for part in &spoken.text {
-            events.push(json!({ "type": "response.output_text.delta", "item_id": "msg_1", "output_index": index,
-                "content_index": 0, "delta": part }));
-        }
-        let item = json!({ "type": "message", "id": "msg_1", "role": "assistant", "phase": "commentary", "status": "completed",
-            "content": [{ "type": "output_text", "text": spoken.text.concat(), "annotations": [] }] });
-        // A message cut off is never said to be done.
-        if matches!(spoken.end, End::Done | End::Length) {
-            events.push(json!({ "type": "response.output_item.done", "output_index": index, "item": item }));
-        }
-        output.push(item);
-    }
+    response_text(spoken, &mut events, &mut output);
     let first = output.len();
     for (at, (id, name, _)) in spoken.calls.iter().enumerate() {
         events.push(json!({ "type": "response.output_item.added", "output_index": first + at,
@@ -161,11 +150,32 @@ fn responses(spoken: &Spoken) -> Vec<Value> {
         End::Done => Some(end("response.completed", "completed", Value::Null)),
         End::Length => Some(end("response.incomplete", "incomplete", json!({ "reason": "max_output_tokens" }))),
         End::Filtered => Some(end("response.incomplete", "incomplete", json!({ "reason": "content_filter" }))),
-        End::Overloaded => Some(json!({ "type": "response.failed", "response": { "object": "response", "status": "failed",
-            "error": { "code": "server_error", "message": "overloaded" } } })),
+        End::Overloaded => {
+            Some(json!({ "type": "response.failed", "response": { "object": "response", "status": "failed",
+            "error": { "code": "server_error", "message": "overloaded" } } }))
+        }
         End::Nothing => None,
     });
     events
+}
+
+fn response_text(spoken: &Spoken, events: &mut Vec<Value>, output: &mut Vec<Value>) {
+    if !spoken.text.is_empty() {
+        let index = output.len();
+        events.push(json!({ "type": "response.output_item.added", "output_index": index,
+            "item": { "type": "message", "id": "msg_1", "role": "assistant", "content": [] } }));
+        for part in &spoken.text {
+            events.push(json!({ "type": "response.output_text.delta", "item_id": "msg_1", "output_index": index,
+                "content_index": 0, "delta": part }));
+        }
+        let item = json!({ "type": "message", "id": "msg_1", "role": "assistant", "phase": "commentary", "status": "completed",
+            "content": [{ "type": "output_text", "text": spoken.text.concat(), "annotations": [] }] });
+        // A message cut off is never said to be done.
+        if matches!(spoken.end, End::Done | End::Length) {
+            events.push(json!({ "type": "response.output_item.done", "output_index": index, "item": item }));
+        }
+        output.push(item);
+    }
 }
 
 fn messages(spoken: &Spoken) -> Vec<Value> {
@@ -177,7 +187,9 @@ fn messages(spoken: &Spoken) -> Vec<Value> {
     let mut index = 0;
     let mut block = |events: &mut Vec<Value>, start: Value, deltas: Vec<Value>| {
         events.push(json!({ "type": "content_block_start", "index": index, "content_block": start }));
-        events.extend(deltas.into_iter().map(|delta| json!({ "type": "content_block_delta", "index": index, "delta": delta })));
+        events.extend(
+            deltas.into_iter().map(|delta| json!({ "type": "content_block_delta", "index": index, "delta": delta })),
+        );
         events.push(json!({ "type": "content_block_stop", "index": index }));
         index += 1;
     };
@@ -214,7 +226,7 @@ fn messages(spoken: &Spoken) -> Vec<Value> {
 }
 
 /// The body of a failure as a server of this kind writes it.
-pub(super) fn failure(kind: RemoteKind, label: &str, message: &str) -> String {
+pub(crate) fn failure(kind: RemoteKind, label: &str, message: &str) -> String {
     match kind {
         RemoteKind::Anthropic => json!({ "type": "error", "error": { "type": label, "message": message } }),
         RemoteKind::OpenAi | RemoteKind::OpenAiResponses | RemoteKind::Azure => {
@@ -227,15 +239,15 @@ pub(super) fn failure(kind: RemoteKind, label: &str, message: &str) -> String {
 /// A message of a request, in no one's words: who speaks, the text, calls (id, name, arguments) and the
 /// call it is the result of.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Heard {
-    pub(super) role: &'static str,
-    pub(super) text: String,
-    pub(super) calls: Vec<(String, String, Value)>,
-    pub(super) result_of: Option<String>,
+pub(crate) struct Heard {
+    pub(crate) role: &'static str,
+    pub(crate) text: String,
+    pub(crate) calls: Vec<(String, String, Value)>,
+    pub(crate) result_of: Option<String>,
 }
 
 /// Reads a request, and panics where a server of this kind would refuse it.
-pub(super) fn heard(kind: RemoteKind, body: &Value) -> Vec<Heard> {
+pub(crate) fn heard(kind: RemoteKind, body: &Value) -> Vec<Heard> {
     assert_eq!(body["stream"], true);
     let heard = match kind {
         RemoteKind::OpenAi | RemoteKind::Azure => heard_chat(body),
@@ -306,7 +318,8 @@ fn heard_responses(body: &Value) -> Vec<Heard> {
             "message" => {
                 let text = match &item["content"] {
                     Value::Array(parts) => parts.iter().map(|part| part["text"].as_str().unwrap()).collect(),
-                    text => text.as_str().unwrap().to_owned(),
+                    Value::String(text) => text.clone(),
+                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => panic!("no text: {item}"),
                 };
                 let role = if item["role"] == "user" { "user" } else { "assistant" };
                 heard.push(spoken_by(role, &text));
@@ -335,7 +348,8 @@ fn heard_responses(body: &Value) -> Vec<Heard> {
 
 fn heard_messages(body: &Value) -> Vec<Heard> {
     assert!(body["max_tokens"].as_u64().unwrap() > 0);
-    let system: Vec<_> = body["system"].as_array().into_iter().flatten().map(|block| block["text"].as_str().unwrap()).collect();
+    let system: Vec<_> =
+        body["system"].as_array().into_iter().flatten().map(|block| block["text"].as_str().unwrap()).collect();
     let mut heard = vec![spoken_by("system", &system.join("\n\n"))];
     let messages = body["messages"].as_array().unwrap();
     assert_eq!(messages[0]["role"], "user", "the person speaks first");
