@@ -5,6 +5,7 @@ mod demo;
 mod inspect;
 mod logs;
 mod serve;
+mod usage;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -38,6 +39,8 @@ enum Command {
     Installations(inspect::Options),
     /// List signed webhooks that could not be read.
     Letters(inspect::Options),
+    /// Tell what the models cost, by day, workspace, model or run.
+    Usage(usage::Options),
 }
 
 /// Runs a command to its end.
@@ -55,6 +58,7 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Demo(options) => demo::main(&sources, &options).await,
             Command::Installations(options) => inspect::installations(&sources, &options).await,
             Command::Letters(options) => inspect::letters(&sources, &options).await,
+            Command::Usage(options) => usage::main(&sources, &options).await,
         }
     });
     // A blocking task that hangs must not keep a finished command alive.

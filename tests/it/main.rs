@@ -25,6 +25,7 @@ mod missed;
 mod oauth;
 mod plane_trouble;
 mod provider;
+mod providers;
 mod restart;
 mod similar;
 mod stop;

@@ -25,6 +25,10 @@ impl Drive<'_> {
         if let Some(flow) = self.heed_unheard_stop(self.agent.limits.status_every).await? {
             return Ok(flow);
         }
+        if let Some(bound) = self.used_up().await? {
+            self.record(vec![Entry::BoundHit { bound }], Vec::new()).await?;
+            return Ok(Flow::Go);
+        }
         let request = match self.request(mode) {
             Ok(request) => request,
             Err(error) => {
@@ -127,6 +131,8 @@ impl Drive<'_> {
         if let Some(usage) = reply.usage {
             metrics::counter!("aileron_tokens_total", "kind" => "input").increment(usage.input);
             metrics::counter!("aileron_tokens_total", "kind" => "output").increment(usage.output);
+            metrics::counter!("aileron_tokens_total", "kind" => "cached_input").increment(usage.cached_input);
+            metrics::counter!("aileron_model_cost_nano_dollars_total").increment(usage.nano_dollars);
         }
         tracing::info!(
             calls = reply.message.calls.len(),

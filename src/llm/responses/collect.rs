@@ -218,10 +218,19 @@ impl Collector {
 
     /// The items of the reply in their order, each as whole as it came.
     fn items(&mut self, output: Vec<Value>, cut: bool) -> Vec<Value> {
-        let slots = std::mem::take(&mut self.slots);
-        let all_done = !slots.is_empty() && slots.iter().all(|slot| slot.is_done);
-        let mut items: Vec<Value> =
-            if all_done || output.is_empty() { slots.into_iter().map(Slot::into_item).collect() } else { output };
+        let mut slots = std::mem::take(&mut self.slots);
+        // Some servers leave the list at the end empty, others the numbers or the events before it.
+        let mut items: Vec<Value> = if output.len() < slots.len() {
+            slots.sort_by_key(|slot| slot.index.unwrap_or(u64::MAX));
+            slots.into_iter().map(Slot::into_item).collect()
+        } else {
+            let mut done: Vec<Value> = slots.into_iter().filter(|slot| slot.is_done).map(|slot| slot.item).collect();
+            let whole = |listed: Value| match done.iter().position(|done| is_same(done, &listed)) {
+                Some(at) => done.remove(at),
+                None => listed,
+            };
+            output.into_iter().map(whole).collect()
+        };
         // A last call cut by the limit is never carried out.
         let is_cut = |item: &Value| {
             text(item, "type") == "function_call"
@@ -245,6 +254,12 @@ impl Slot {
         }
         item
     }
+}
+
+/// Whether both are one item, which is whole where it was said to be done.
+fn is_same(done: &Value, listed: &Value) -> bool {
+    let named = |field: &str| !text(done, field).is_empty() && text(done, field) == text(listed, field);
+    same_kind(done, listed) && (named("id") || named("call_id"))
 }
 
 fn same_kind(one: &Value, other: &Value) -> bool {
