@@ -3,6 +3,7 @@
 
 mod support;
 
+mod conformance;
 mod llm_contract;
 mod llm_wire;
 mod plane_client;

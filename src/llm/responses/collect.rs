@@ -206,8 +206,9 @@ impl Collector {
                 return Err(error_in_stream(&complaint));
             }
             (Some("incomplete"), Some("content_filter")) => Finish::Filtered,
-            (Some("incomplete"), Some("max_output_tokens")) => Finish::Length,
-            (Some("incomplete"), reason) => Finish::Other(reason.unwrap_or("incomplete").chars().take(64).collect()),
+            // Without a reason it is the limit, as far as anyone has seen.
+            (Some("incomplete"), Some("max_output_tokens") | None) => Finish::Length,
+            (Some("incomplete"), Some(reason)) => Finish::Other(reason.chars().take(64).collect()),
             (Some(_) | None, _) => Finish::Done,
         };
         let output = response.get("output").and_then(Value::as_array).cloned().unwrap_or_default();

@@ -148,11 +148,6 @@ impl TestApp {
         &self.settings
     }
 
-    /// Changes an environment variable of the agent from its next start on.
-    pub(crate) fn set(&mut self, name: &str, value: &str) {
-        self.settings.insert(name.to_owned(), value.to_owned());
-    }
-
     /// What the agent logged so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.home().join("stderr.log")).unwrap_or_default()
