@@ -10,7 +10,7 @@ use super::{
     say,
 };
 use crate::{
-    config::load::Sources,
+    config::{Config, load::Sources},
     domain::usage::Spent,
     server::control::usage::{Days, RunLine, UsageLine, run_lines, usage_lines},
 };
@@ -20,7 +20,7 @@ pub(super) struct Options {
     /// How many days back, today included.
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     days: u16,
-    /// What to sum by.
+    /// What to sum by; "run" lists the newest runs, whenever they were.
     #[arg(long, value_enum, default_value_t = By::Day)]
     by: By,
     /// Print JSON, a line for each day, workspace and model (or run).
@@ -40,7 +40,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     let config = configured(sources)?;
     let source = source(&config.store).await?;
     if options.by == By::Run {
-        let lines: Vec<RunLine> = match source {
+        let mut lines: Vec<RunLine> = match source {
             Source::Server => ask_server(&config.store.data_dir, "/usage/runs").await?,
             Source::Store(store) => {
                 let lines = run_lines(store.as_ref()).await.map_err(anyhow::Error::msg)?;
@@ -49,6 +49,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
             }
             Source::Nothing => Vec::new(),
         };
+        lines.iter_mut().for_each(|line| name_fixed(&config, &mut line.workspace));
         if options.json {
             say(&serde_json::to_string_pretty(&lines)?);
         } else {
@@ -60,7 +61,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     let until = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let from = until.checked_sub(i32::from(options.days.saturating_sub(1)).days()).unwrap_or(until);
     let days = Days { from, until };
-    let lines: Vec<UsageLine> = match source {
+    let mut lines: Vec<UsageLine> = match source {
         Source::Server => ask_server(&config.store.data_dir, &format!("/usage?from={from}&until={until}")).await?,
         Source::Store(store) => {
             let lines = usage_lines(store.as_ref(), days).await.map_err(anyhow::Error::msg)?;
@@ -69,6 +70,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
         }
         Source::Nothing => Vec::new(),
     };
+    lines.iter_mut().for_each(|line| name_fixed(&config, &mut line.workspace));
     if options.json {
         say(&serde_json::to_string_pretty(&lines)?);
         return Ok(ExitCode::SUCCESS);
@@ -89,6 +91,13 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     };
     table(head, sums.into_iter().collect());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The store does not know the slug of a workspace whose token is in the config.
+fn name_fixed(config: &Config, workspace: &mut String) {
+    if let Some(fixed) = config.plane.fixed.as_ref().filter(|fixed| fixed.workspace_id.to_string() == *workspace) {
+        workspace.clone_from(&fixed.workspace_slug);
+    }
 }
 
 /// Prints one line for each name, and their sum.

@@ -571,6 +571,27 @@ async fn anthropic_is_told_what_stays_the_same() {
 }
 
 #[tokio::test]
+async fn a_request_without_tools_after_calls_is_one_each_server_takes() {
+    for kind in KINDS {
+        let ok = Spoken { text: vec!["ok"], ..Spoken::default() };
+        let provider = Provider::start([accents::answer(kind, &rich()), accents::answer(kind, &ok)]).await;
+        let model = provider.speaking(kind, |_, _| {});
+        let reply = ask(model.as_ref(), &request(vec![user("hi")])).await.0.unwrap();
+        let messages = [vec![user("hi")], and_results(&reply), vec![user("Now answer.")]].concat();
+        ask(model.as_ref(), &Request { messages, tools: Vec::new() }).await.0.unwrap();
+        let body = provider.requests().remove(1).body;
+        match kind {
+            RemoteKind::Anthropic => {
+                assert_eq!((&body["tools"][0]["name"], &body["tool_choice"]["type"]), (&json!("find"), &json!("none")));
+            }
+            RemoteKind::OpenAi | RemoteKind::OpenAiResponses | RemoteKind::Azure => {
+                assert!(body.get("tools").is_none())
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_round_of_tools_begun_without_thinking_goes_on_without() {
     let (from, to) = (RemoteKind::OpenAi, RemoteKind::Anthropic);
     let one = Provider::start([accents::answer(from, &rich())]).await;

@@ -104,7 +104,8 @@ fn anthropics_names_alone_make_main_anthropics() {
 fn workspaces_and_fallbacks_are_chains_of_models() {
     let file = "[agent]\nfallback = [\"spare\"]\n[providers.claude]\nkind = \"anthropic\"\napi_key = \"k\"\n\
                 [models.spare]\nprovider = \"claude\"\nmodel = \"claude-sonnet-5\"\n\
-                [workspaces.acme]\nmodel = \"spare\"\nfallback = []\n[workspaces.beta]\nmodel = \"spare\"\nfallback = [\"main\"]\n";
+                [workspaces.acme]\nmodel = \"spare\"\nfallback = []\n[workspaces.beta]\nmodel = \"spare\"\nfallback = [\"main\"]\n\
+                [workspaces.gamma]\nmodel = \"spare\"\n";
     let models = load_with(file, &[]).unwrap().models;
     let names = |slug: Option<&str>| {
         let chain = slug.map_or(&models.usual, |slug| &models.workspaces[slug]);
@@ -114,6 +115,7 @@ fn workspaces_and_fallbacks_are_chains_of_models() {
         (names(None).as_str(), names(Some("acme")).as_str(), names(Some("beta")).as_str()),
         ("main spare", "spare", "spare main")
     );
+    assert_eq!(names(Some("gamma")), "spare");
 }
 
 #[test]

@@ -52,8 +52,10 @@ impl Resolver<'_> {
         for (slug, workspace) in workspaces {
             let key = |field: &str| format!("workspaces.{slug}.{field}");
             let name = workspace.model.as_deref().unwrap_or(name);
-            let fallback = workspace.fallback.as_ref().unwrap_or(&agent.fallback);
-            let chain = self.chain(&known, (&key("model"), name), (&key("fallback"), fallback))?;
+            // What is only taken over from the agent may name the workspace's own model, which goes first.
+            let usual = || agent.fallback.iter().filter(|other| *other != name).cloned().collect();
+            let fallback = workspace.fallback.clone().unwrap_or_else(usual);
+            let chain = self.chain(&known, (&key("model"), name), (&key("fallback"), &fallback))?;
             of_workspaces.insert(slug.clone(), chain);
         }
         let fallback_on = agent.fallback_on.clone().unwrap_or_else(|| FALLBACK_ON.to_vec());

@@ -229,6 +229,8 @@ impl Block {
     fn into_sendable(self) -> Option<Value> {
         match self.text("type") {
             "text" if self.text("text").trim().is_empty() => None,
+            // Cut off before it was signed, or from a server that signs nothing: neither is taken back.
+            "thinking" if self.text("signature").is_empty() => None,
             "tool_use" if self.text("name").is_empty() => None,
             "tool_use" => {
                 let arguments = self.arguments();

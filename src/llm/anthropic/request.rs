@@ -44,6 +44,11 @@ pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
             set("tool_choice", json!({ "type": "auto", "disable_parallel_tool_use": true }));
         }
     }
+    let called = if request.tools.is_empty() { called(&turns) } else { Vec::new() };
+    if !called.is_empty() {
+        set("tools", Value::Array(called));
+        set("tool_choice", json!({ "type": "none" }));
+    }
     // With a budget for thinking only the provider's own temperature is allowed.
     let thinks = thinking.as_ref().is_some_and(|thinking| thinking["type"] == "enabled");
     if let Some(temperature) = speaker.temperature().filter(|_| !thinks) {
@@ -189,6 +194,23 @@ fn plain_blocks(said: &Said<'_>) -> Vec<Value> {
             .map(|call| json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": call.input() })),
     );
     blocks
+}
+
+/// The tools that were called before, for a request that offers none: a conversation with calls in it is
+/// refused without their names.
+fn called(turns: &[Turn<'_>]) -> Vec<Value> {
+    let mut names: Vec<&str> = Vec::new();
+    for turn in turns {
+        let Turn::Said(said) = turn else { continue };
+        for call in &said.calls {
+            if !names.contains(&call.name.as_str()) {
+                names.push(&call.name);
+            }
+        }
+    }
+    let tool =
+        |name| json!({ "name": name, "description": "Not to be called now.", "input_schema": { "type": "object" } });
+    names.into_iter().map(tool).collect()
 }
 
 fn offers(tools: &[ToolOffer], cache: PromptCache) -> Vec<Value> {
