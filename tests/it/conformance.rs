@@ -62,25 +62,39 @@ impl Aimock {
             );
             return None;
         }
-        // Somebody else may take the port between here and there; then the test says that nobody answers.
+        for _ in 0..5 {
+            if let Some(aimock) = Self::launch(&program, &home.join("tests/fixtures/conformance/aimock.json")).await {
+                return Some(aimock);
+            }
+        }
+        panic!("aimock at {} does not start", program.display());
+    }
+
+    /// `None` if somebody else took the port between here and there.
+    async fn launch(program: &Path, cases: &Path) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new("node")
             .arg(program)
             .args(["-h", "127.0.0.1", "-p", &port.to_string(), "--log-level", "silent", "-f"])
-            .arg(home.join("tests/fixtures/conformance/aimock.json"))
+            .arg(cases)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let aimock = Self { process, root: format!("http://127.0.0.1:{port}") };
+        let mut aimock = Self { process, root: format!("http://127.0.0.1:{port}") };
         // It does not tell when it is ready.
-        for _ in 0..200 {
-            if http::client().get(format!("{}/__aimock/journal", aimock.root)).send().await.is_ok() {
+        for _ in 0..300 {
+            if aimock.process.try_wait().unwrap().is_some() {
+                return None;
+            }
+            let journal = http::client().get(format!("{}/__aimock/journal", aimock.root)).send().await;
+            if journal.is_ok_and(|answer| answer.status().is_success()) {
                 return Some(aimock);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("aimock does not answer at {}", aimock.root);
+        None
     }
 
     fn model(&self, kind: RemoteKind) -> Arc<dyn Model> {
