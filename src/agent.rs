@@ -11,6 +11,7 @@ mod fence;
 pub mod guidance;
 pub mod intake;
 pub mod journal;
+pub mod models;
 pub mod narrator;
 pub mod preview;
 pub mod prompts;
@@ -29,8 +30,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use self::{guidance::Guidance, prompts::library::Library};
+use self::{guidance::Guidance, models::Models, prompts::library::Library};
 use crate::{
+    domain::ids::WorkspaceId,
     llm::Model,
     plane::{PlaneApi, credentials::Credentials, facts::Facts},
     store::Store,
@@ -43,7 +45,7 @@ pub struct Agent {
     pub store: Arc<dyn Store>,
     pub plane: Arc<dyn PlaneApi>,
     pub facts: Facts,
-    pub model: Arc<dyn Model>,
+    pub models: Models,
     /// Prompts, skills and tools as they are edited.
     pub library: Arc<Library>,
     pub guidance: Guidance,
@@ -54,12 +56,13 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// The model of this name. Only one is built so far, so it stands in for every other.
-    fn model_named(&self, name: Option<&str>) -> Arc<dyn Model> {
-        if let Some(other) = name.filter(|name| *name != self.model.name()) {
-            tracing::debug!(wanted = other, "a skill asks for a model that is not built; the agent's own is used");
+    /// The workspace's model. A skill may want another, which is not built so far.
+    fn model_of(&self, workspace: WorkspaceId, wanted: Option<&str>) -> Arc<dyn Model> {
+        let model = self.models.of(workspace);
+        if let Some(other) = wanted.filter(|name| *name != model.name()) {
+            tracing::debug!(wanted = other, "a skill asks for a model that is not built; the workspace's own is used");
         }
-        self.model.clone()
+        Arc::clone(model)
     }
 }
 

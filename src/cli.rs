@@ -9,6 +9,7 @@ mod prompts;
 mod serve;
 mod shown;
 mod side;
+mod usage;
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
@@ -46,6 +47,8 @@ enum Command {
     Installations(inspect::Options),
     /// List signed webhooks that could not be read.
     Letters(inspect::Options),
+    /// Tell what the models cost, by day, workspace, model or run.
+    Usage(usage::Options),
 }
 
 /// Runs a command to its end.
@@ -65,6 +68,7 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Chat(options) => chat::main(&sources, &options).await,
             Command::Installations(options) => inspect::installations(&sources, &options).await,
             Command::Letters(options) => inspect::letters(&sources, &options).await,
+            Command::Usage(options) => usage::main(&sources, &options).await,
         }
     });
     // A blocking task that hangs must not keep a finished command alive.

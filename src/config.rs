@@ -18,7 +18,8 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use self::model::{
-    CardOverrides, MaxTokensField, ModelConfig, OpenAiConfig, ProviderConfig, ReasoningStyle, SystemRole,
+    AuthHeader, BudgetConfig, CardOverrides, CredentialConfig, ErrorClass, MaxTokensField, ModelChain, ModelConfig,
+    ModelsConfig, PromptCache, ProviderConfig, ReasoningStyle, RemoteConfig, RemoteKind, SpendLimit, SystemRole,
 };
 use crate::domain::ids::{PageId, UserId, WorkspaceId};
 
@@ -29,10 +30,10 @@ pub struct Config {
     pub store: StoreConfig,
     pub plane: PlaneConfig,
     pub agent: AgentConfig,
-    /// The model the agent uses.
-    pub model: ModelConfig,
+    pub models: ModelsConfig,
     /// The names of all models in the configuration, which skills may ask for.
     pub model_names: Vec<String>,
+    pub budget: BudgetConfig,
     /// How people work in the projects, as far as they wrote it down for the agent.
     pub guidance: Vec<GuidanceConfig>,
     pub log: LogConfig,

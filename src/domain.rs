@@ -8,5 +8,6 @@ pub mod event;
 pub mod ids;
 pub mod installation;
 pub mod talk;
+pub mod usage;
 pub mod work_item;
 pub mod write;

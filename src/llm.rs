@@ -1,13 +1,23 @@
 //! Language models behind one trait.
 //!
 //! A [`Model`] turns a provider-neutral [`Request`] into a [`Reply`], telling of the stream as it
-//! comes. `llm` knows nothing of Plane. Retrying is done in one place, [`retry`].
+//! comes. `llm` knows nothing of Plane. [`adapters`] lists the providers; whatever goes over HTTP is
+//! a wire of [`remote`]. Retrying is done in one place, [`retry`], going on to another model in one,
+//! [`fallback`].
 
+pub mod adapters;
+pub mod anthropic;
+pub mod azure;
 pub mod card;
+pub mod fallback;
 mod known;
 pub mod openai;
 pub mod rehearsal;
+pub mod remote;
+mod render;
+pub mod responses;
 pub mod retry;
+mod think;
 pub mod tokens;
 
 use std::time::Duration;
@@ -15,9 +25,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::card::ModelCard;
-use crate::domain::{
-    disposition::Disposition,
-    talk::{AssistantMessage, Finish, Message, ToolOffer, Usage},
+use crate::{
+    config::ErrorClass,
+    domain::{
+        disposition::Disposition,
+        talk::{AssistantMessage, Finish, Message, ToolOffer, Usage},
+    },
 };
 
 /// One call of a model.
@@ -54,7 +67,7 @@ pub type OnDelta<'a> = &'a (dyn Fn(Delta) + Send + Sync);
 /// A language model.
 #[async_trait]
 pub trait Model: Send + Sync {
-    /// The model's name in the config; tags the opaque fields that may go back to it.
+    /// The model's name in the config.
     fn name(&self) -> &str;
 
     /// What it can do and what it costs. Whoever wraps a model hands this on.
@@ -64,6 +77,21 @@ pub trait Model: Send + Sync {
 
     /// Asks once. Dropping the future closes the connection.
     async fn complete(&self, request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError>;
+}
+
+#[async_trait]
+impl<M: Model + ?Sized> Model for std::sync::Arc<M> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn card(&self) -> &ModelCard {
+        (**self).card()
+    }
+
+    async fn complete(&self, request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError> {
+        (**self).complete(request, on_delta).await
+    }
 }
 
 /// Why a call failed. No variant holds a key, and none holds a provider's body beyond a sentence.
@@ -89,6 +117,9 @@ pub enum LlmError {
     /// The provider withheld the answer or refused the prompt.
     #[error("the model provider withheld the answer: {message}")]
     Filtered { message: String },
+    /// The model does not call functions, and says so.
+    #[error("the model does not call functions: {message}")]
+    NoTools { message: String },
     /// Any other refusal of the request as sent.
     #[error("the model provider refused the request with status {status}: {message}")]
     Refused { status: u16, message: String },
@@ -118,25 +149,52 @@ impl LlmError {
             | Self::OutOfCredit { .. }
             | Self::TooLong { .. }
             | Self::Filtered { .. }
+            | Self::NoTools { .. }
             | Self::Refused { .. } => Disposition::GiveUp,
+        }
+    }
+
+    /// The kind of failure, which decides whether another model is tried.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Unauthorized { .. } => ErrorClass::Unauthorized,
+            Self::NotFound { .. } => ErrorClass::NotFound,
+            Self::OutOfCredit { .. } => ErrorClass::OutOfCredit,
+            Self::RateLimited { .. } => ErrorClass::RateLimited,
+            Self::Unavailable { .. } => ErrorClass::Unavailable,
+            Self::TooLong { .. } => ErrorClass::TooLong,
+            Self::Filtered { .. } => ErrorClass::Filtered,
+            Self::NoTools { .. } => ErrorClass::NoTools,
+            Self::Refused { .. } => ErrorClass::Refused,
+            Self::BadToolCall { .. } => ErrorClass::BadToolCall,
+            Self::Truncated { .. } => ErrorClass::Truncated,
+            Self::Transport { .. } => ErrorClass::Transport,
         }
     }
 
     /// The kind of failure in a word, for logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
+        self.class().as_str()
+    }
+
+    /// The failure in words for people, without the provider's own.
+    #[must_use]
+    pub fn in_short(&self) -> &'static str {
         match self {
-            Self::Unauthorized { .. } => "unauthorized",
-            Self::NotFound { .. } => "not_found",
-            Self::OutOfCredit { .. } => "out_of_credit",
-            Self::RateLimited { .. } => "rate_limited",
-            Self::Unavailable { .. } => "unavailable",
-            Self::TooLong { .. } => "too_long",
-            Self::Filtered { .. } => "filtered",
-            Self::Refused { .. } => "refused",
-            Self::BadToolCall { .. } => "bad_tool_call",
-            Self::Truncated { .. } => "truncated",
-            Self::Transport { .. } => "transport",
+            Self::RateLimited { .. } => "the model provider limits our requests",
+            Self::Unavailable { .. } => "the model provider is overloaded or down",
+            Self::BadToolCall { .. } => "the model wrote a tool call that could not be read",
+            Self::Truncated { .. } => "the model's answer was cut off",
+            Self::Transport { .. } => "the model provider could not be reached",
+            Self::Unauthorized { .. }
+            | Self::NotFound { .. }
+            | Self::OutOfCredit { .. }
+            | Self::TooLong { .. }
+            | Self::Filtered { .. }
+            | Self::NoTools { .. }
+            | Self::Refused { .. } => "the model provider refused the request",
         }
     }
 
@@ -150,6 +208,7 @@ impl LlmError {
         | Self::Unavailable { message, .. }
         | Self::TooLong { message }
         | Self::Filtered { message }
+        | Self::NoTools { message }
         | Self::Refused { message, .. }
         | Self::BadToolCall { message }
         | Self::Truncated { message }

@@ -11,13 +11,14 @@
 pub mod sled;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     event::{Prompt, RunEvent, RunInfo},
     ids::RunId,
     installation::InstallationBook,
+    usage::{ModelReply, Spent, UsageRow},
 };
 
 /// When a run with a waiting stop is due: before every other, however long those have waited.
@@ -49,7 +50,8 @@ pub trait Store: InstallationBook {
     /// Prolongs a lease.
     async fn renew(&self, lease: Lease, until: Timestamp) -> Result<(), StoreError>;
 
-    /// Appends journal entries and removes the prompts they consumed, in one transaction.
+    /// Appends journal entries, removes the prompts they consumed, and counts what the replies among them
+    /// cost for the run and for its workspace on that day, in one transaction.
     async fn append(&self, lease: Lease, step: JournalStep) -> Result<Waiting, StoreError>;
 
     /// Ends a lease. If something came in since the last call on it, the run is due at once
@@ -70,6 +72,9 @@ pub trait Store: InstallationBook {
     /// effect of a later turn gets the name of an earlier one. Once keys were forgotten, an event that
     /// says it was written before them is refused as a duplicate, since nobody could tell.
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError>;
+
+    /// What was spent on these days, both included: a row for each day, workspace and model, in that order.
+    async fn usage(&self, from: Date, until: Date) -> Result<Vec<UsageRow>, StoreError>;
 
     /// Wake-ups, from now on. A slow receiver may miss some and must poll as well.
     fn signals(&self) -> tokio::sync::broadcast::Receiver<Signal>;
@@ -154,6 +159,8 @@ pub struct JournalStep {
     pub consumed: Vec<u64>,
     /// Whether they answered the waiting stop.
     pub stop_consumed: bool,
+    /// Replies of models among them, to be counted with them.
+    pub replies: Vec<ModelReply>,
 }
 
 /// How a lease ends.
@@ -188,6 +195,9 @@ pub struct RunRecord {
     /// `first_seen` may have been answered, though nothing here says so.
     #[serde(default)]
     pub history_lost: bool,
+    /// What its models have cost so far.
+    #[serde(default)]
+    pub spent: Spent,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

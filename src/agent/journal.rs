@@ -111,6 +111,12 @@ pub enum Outcome {
 pub enum Bound {
     Steps,
     WallTime,
+    /// What one run may cost.
+    RunBudget,
+    /// What one workspace may cost on one day.
+    WorkspaceBudget,
+    /// What all of them may cost on one day.
+    DayBudget,
 }
 
 /// Why a turn ends in an error. The person reads `prompts/error.md`, chosen by the code; `detail`

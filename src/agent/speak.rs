@@ -55,6 +55,9 @@ fn bounded(prompts: &Prompts, limits: Limits, bound: Bound, best: &str) -> Strin
     let bound = match bound {
         Bound::Steps => "steps",
         Bound::WallTime => "time",
+        Bound::RunBudget => "run_budget",
+        Bound::WorkspaceBudget => "workspace_budget",
+        Bound::DayBudget => "day_budget",
     };
     let values = json!({
         "best": best,

@@ -9,6 +9,7 @@ mod ask;
 mod close;
 mod open;
 mod resume;
+mod spend;
 mod work;
 mod write;
 
@@ -28,7 +29,7 @@ use super::{
     texts::Texts,
 };
 use crate::{
-    domain::{disposition::Disposition, event::RunInfo, ids::ActivityId},
+    domain::{disposition::Disposition, event::RunInfo, ids::ActivityId, usage::Spent},
     plane::PlaneError,
     store::{Claim, JournalStep, Lease, Release, RunRecord, StoreError, Waiting},
 };
@@ -217,7 +218,12 @@ impl Drive<'_> {
         consumed: Vec<u64>,
         stop_consumed: bool,
     ) -> Result<(), StoreError> {
-        let step = JournalStep { entries: entries.iter().map(journal::encode).collect(), consumed, stop_consumed };
+        let replies = self.replies(&entries);
+        for reply in &replies {
+            self.record.spent.add(&Spent::on(reply.usage));
+        }
+        let encoded = entries.iter().map(journal::encode).collect();
+        let step = JournalStep { entries: encoded, consumed, stop_consumed, replies };
         self.waiting = self.agent.store.append(self.lease, step).await?;
         self.record.attempts = 0;
         for entry in entries {

@@ -1,24 +1,19 @@
 //! `aileron check`: everything that can be wrong before the first mention, and what to mend.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+mod models;
 
-use super::{
-    say,
-    serve::{library, model},
-};
+use std::{process::ExitCode, sync::Arc};
+
+use super::{say, serve::library};
 use crate::{
-    config::{AgentConfig, Config, ProviderConfig, load, load::Sources},
-    domain::{installation::InstallationBook, talk::Message},
-    llm::{LlmError, Request},
+    config::{AgentConfig, Config, load, load::Sources},
+    domain::installation::InstallationBook,
     plane::{self, credentials::Credentials, oauth::OAuthClient},
     store::{
         Store, StoreError,
         sled::{SledStore, damaged_stores},
     },
 };
-
-/// How long the model may take to say one word.
-const MODEL_PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -62,10 +57,10 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     };
     if let Some(config) = &config {
         check_files(&mut report, config);
-        check_card(&mut report, config);
+        models::check_cards(&mut report, config);
         let book = check_store(&mut report, config).await;
         if !options.offline {
-            check_model(&mut report, config).await?;
+            models::check_answers(&mut report, config).await;
             check_plane(&mut report, config, book).await?;
         }
     }
@@ -139,66 +134,6 @@ async fn check_store(report: &mut Report, config: &Config) -> Option<Arc<dyn Sto
             report.bad(&format!("store.data_dir: {error}"));
             None
         }
-    }
-}
-
-/// Whether the model can be used at all, and what is known of it.
-fn check_card(report: &mut Report, config: &Config) {
-    match model(&config.model) {
-        Ok(model) => {
-            if let Some(hint) = model.card().hint(&config.model) {
-                report.note(&hint);
-            }
-        }
-        Err(error) => report.bad(&format!("{error:#}")),
-    }
-}
-
-async fn check_model(report: &mut Report, config: &Config) -> anyhow::Result<()> {
-    let name = &config.model.name;
-    let provider = match &config.model.provider {
-        ProviderConfig::Rehearsal => {
-            report.note(&format!("model {name:?} is the rehearsal: fixed rules, no language model"));
-            return Ok(());
-        }
-        ProviderConfig::OpenAi(provider) => provider,
-    };
-    let mut once = config.model.clone();
-    once.provider = ProviderConfig::OpenAi(crate::config::OpenAiConfig { max_retries: 0, ..provider.clone() });
-    let Ok(model) = model(&once) else {
-        // Told already, with what the model can do.
-        return Ok(());
-    };
-    let request = Request {
-        messages: vec![Message::User { text: "Reply with the one word: ready".to_owned() }],
-        tools: Vec::new(),
-    };
-    let asked = tokio::time::timeout(MODEL_PATIENCE, model.complete(&request, &|_| {})).await;
-    let at = &provider.base_url;
-    match asked {
-        Ok(Ok(_)) => report.good(&format!("model {name:?} ({}) answers at {at}", config.model.model)),
-        Ok(Err(error)) => {
-            report.bad(&format!("model {name:?} ({}) at {at}: {error}. {}", config.model.model, cure(&error)))
-        }
-        Err(_) => {
-            report.bad(&format!("model {name:?} at {at} did not answer within {} seconds", MODEL_PATIENCE.as_secs()))
-        }
-    }
-    Ok(())
-}
-
-fn cure(error: &LlmError) -> &'static str {
-    match error {
-        LlmError::Unauthorized { .. } => "Set the right key (OPENAI_API_KEY, or the provider's api_key).",
-        LlmError::NotFound { .. } => "Set the right model (OPENAI_MODEL, or the model's model) and base_url.",
-        LlmError::OutOfCredit { .. } => "Add credit at the provider.",
-        LlmError::RateLimited { .. } | LlmError::Unavailable { .. } => "Try again later.",
-        LlmError::Transport { .. } => "Check base_url (OPENAI_BASE_URL) and the network.",
-        LlmError::Refused { .. } => "Compare the model's settings with what the provider takes.",
-        LlmError::TooLong { .. }
-        | LlmError::Filtered { .. }
-        | LlmError::BadToolCall { .. }
-        | LlmError::Truncated { .. } => "Try again; if it stays, try another model.",
     }
 }
 

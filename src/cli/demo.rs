@@ -122,13 +122,14 @@ async fn ollama_model() -> Option<String> {
 }
 
 pub(super) fn banner(config: &Config) -> String {
-    match &config.model.provider {
+    let model = &config.models.usual.first;
+    match &model.provider {
         ProviderConfig::Rehearsal => {
             "Rehearsal: answers are made by fixed rules, no language model is configured".to_owned()
         }
-        ProviderConfig::OpenAi(provider) => {
+        ProviderConfig::Remote(provider) => {
             let host = provider.base_url.host_str().unwrap_or_default();
-            format!("Answers come from {} at {host}", config.model.model)
+            format!("Answers come from {} at {host}", model.model)
         }
     }
 }

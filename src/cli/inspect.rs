@@ -85,14 +85,14 @@ pub(super) async fn letters(sources: &Sources, options: &Options) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-enum Source {
+pub(super) enum Source {
     Server,
     Store(Box<dyn Store>),
     /// The data directory does not exist yet.
     Nothing,
 }
 
-async fn source(config: &StoreConfig) -> anyhow::Result<Source> {
+pub(super) async fn source(config: &StoreConfig) -> anyhow::Result<Source> {
     if !config.data_dir.exists() {
         return Ok(Source::Nothing);
     }
@@ -103,7 +103,7 @@ async fn source(config: &StoreConfig) -> anyhow::Result<Source> {
     }
 }
 
-async fn ask_server<T: DeserializeOwned>(data_dir: &Path, path: &str) -> anyhow::Result<T> {
+pub(super) async fn ask_server<T: DeserializeOwned>(data_dir: &Path, path: &str) -> anyhow::Result<T> {
     let socket = control::socket_path(data_dir);
     let client = reqwest::Client::builder().unix_socket(socket.as_path()).build().context("no HTTP client")?;
     let response = client

@@ -1,6 +1,6 @@
 //! `aileron serve`: the only place that builds everything and puts it together.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use jiff::SignedDuration;
@@ -13,14 +13,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{configured, logs, say};
 use crate::{
-    agent::{Agent, Limits, guidance::Guidance, prompts::library::Library},
-    config::{Config, ModelConfig, ProviderConfig, StoreConfig, load::Sources},
-    llm::{
-        Model,
-        openai::OpenAiModel,
-        rehearsal::Rehearsal,
-        retry::{RetryPolicy, Retrying},
-    },
+    agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library},
+    config::{Config, ModelChain, StoreConfig, load::Sources},
+    llm::{Model, adapters},
     plane::{self, PlaneApi, client::PlaneClient, credentials::Credentials, facts::Facts, oauth::OAuthClient},
     server::{self, Parts, control},
     store::{
@@ -95,8 +90,12 @@ impl App {
         let credentials = Arc::new(Credentials::new(store.clone(), oauth, config.plane.fixed.as_ref()));
         credentials.load().await.context("the installations cannot be read")?;
         let plane: Arc<dyn PlaneApi> = Arc::new(PlaneClient::new(http.clone(), &config.plane, credentials.clone()));
-        let seams =
-            Seams { store: store.clone(), plane, credentials: credentials.clone(), model: model(&config.model)? };
+        let seams = Seams {
+            store: store.clone(),
+            plane,
+            models: models(&config, &credentials)?,
+            credentials: credentials.clone(),
+        };
         let agent = Arc::new(agent(&config, seams, library.clone()));
         let router = router(&config, store.clone(), credentials, library, metrics, notice);
         let listener = TcpListener::bind(config.server.listen)
@@ -224,34 +223,25 @@ fn router(
     })
 }
 
-/// The configured model.
-pub(super) fn model(config: &ModelConfig) -> anyhow::Result<Arc<dyn Model>> {
-    Ok(match &config.provider {
-        ProviderConfig::OpenAi(provider) => {
-            let policy = RetryPolicy { max_retries: provider.max_retries, max_wait: provider.max_retry_wait };
-            // No limit on the whole: an answer may stream for minutes, and the adapter watches its silences.
-            let http = reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .connect_timeout(provider.connect_timeout)
-                .user_agent(concat!("aileron/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .context("the HTTP client cannot be built")?;
-            let model = OpenAiModel::new(config, provider, http).context("the model cannot be set up")?;
-            anyhow::ensure!(
-                model.card().tools,
-                "the model {:?} in [models.{}] does not call functions, and without that the agent can do nothing: \
-                 choose another, or set tools = true there if that is wrong",
-                config.model,
-                config.name
-            );
-            if let Some(hint) = model.card().hint(config) {
-                tracing::warn!("{hint}");
-            }
-            Arc::new(Retrying::new(model, policy))
-        }
-        ProviderConfig::Rehearsal => Arc::new(Rehearsal::new(&config.name)),
-    })
+/// The model of everyone who has no other.
+pub(super) fn usual_model(config: &Config) -> anyhow::Result<Arc<dyn Model>> {
+    adapters::chain(&config.models.usual, &config.models.fallback_on).context("the model cannot be set up")
+}
+
+/// The configured models, those of single workspaces included.
+fn models(config: &Config, credentials: &Arc<Credentials>) -> anyhow::Result<Models> {
+    let build =
+        |chain: &ModelChain| adapters::chain(chain, &config.models.fallback_on).context("the model cannot be set up");
+    let mut workspaces = BTreeMap::new();
+    for (slug, chain) in &config.models.workspaces {
+        workspaces.insert(slug.clone(), build(chain)?);
+    }
+    let credentials = Arc::clone(credentials);
+    let slug_of = move |workspace| {
+        let installations = credentials.installations();
+        installations.into_iter().find(|known| known.workspace == workspace).map(|known| known.slug)
+    };
+    Ok(Models::new(build(&config.models.usual)?, workspaces, Arc::new(slug_of), config.budget))
 }
 
 /// What an agent acts through.
@@ -259,18 +249,18 @@ pub(super) struct Seams {
     pub(super) store: Arc<dyn Store>,
     pub(super) plane: Arc<dyn PlaneApi>,
     pub(super) credentials: Arc<Credentials>,
-    pub(super) model: Arc<dyn Model>,
+    pub(super) models: Models,
 }
 
 /// The agent of the configuration.
 pub(super) fn agent(config: &Config, seams: Seams, library: Arc<Library>) -> Agent {
-    let Seams { store, plane, credentials, model } = seams;
+    let Seams { store, plane, credentials, models } = seams;
     Agent {
         name: config.agent.name.clone(),
         store,
         facts: Facts::new(plane.clone(), config.plane.facts_ttl),
         plane,
-        model,
+        models,
         library,
         guidance: Guidance::new(config.guidance.clone(), config.plane.facts_ttl),
         credentials,

@@ -86,7 +86,7 @@ impl Side {
     /// The agent, acting through what it is given.
     pub(super) fn agent(&self, plane: Arc<dyn PlaneApi>, model: Arc<dyn Model>) -> Agent {
         let (store, credentials) = (self.store.clone(), self.credentials.clone());
-        agent(&self.config, Seams { store, plane, credentials, model }, library(&self.config))
+        agent(&self.config, Seams { store, plane, credentials, models: model.into() }, library(&self.config))
     }
 
     pub(super) async fn close(self) {

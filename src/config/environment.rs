@@ -17,6 +17,8 @@ const NAMED: &[(&str, &str)] = &[
     ("PLANE_REDIRECT_URI", "plane.oauth.redirect_uri"),
     ("OPENAI_API_KEY", "providers.openai.api_key"),
     ("OPENAI_BASE_URL", "providers.openai.base_url"),
+    ("ANTHROPIC_API_KEY", "providers.anthropic.api_key"),
+    ("ANTHROPIC_BASE_URL", "providers.anthropic.base_url"),
 ];
 
 /// Keys that hold secrets: they are never read as numbers, and `_FILE` works for them.

@@ -71,17 +71,19 @@ fn read(sources: &Sources) -> Result<(RawConfig, Origins, PathBuf), Vec<Problem>
     let mut origins =
         Origins { file: read_file(sources.file.as_deref()).map_err(|problem| vec![problem])?, ..Origins::default() };
     let mut table = defaults()?;
+    let mut written = None;
     if let Some((path, text)) = &origins.file {
         let file = parse_file(path, text).map_err(|problem| vec![problem])?;
         // Alone first: what the environment covers up today is wrong all the same.
         typed(file.clone(), &origins)?;
-        merge(&mut table, file);
+        merge(&mut table, file.clone());
+        written = Some(file);
     }
     let mut overlay = environment::overlay(&sources.environment);
     if !overlay.problems.is_empty() {
         return Err(overlay.problems);
     }
-    name_model_from_environment(&table, sources, &mut overlay);
+    name_model_from_environment(&table, written.as_ref(), sources, &mut overlay);
     for (key, (value, variable)) in overlay.values {
         if let Err(message) = set(&mut table, &key, value) {
             let place = Place::Environment { variable };
@@ -134,14 +136,39 @@ fn parse_file(path: &Path, text: &str) -> Result<Table, Problem> {
     })
 }
 
-/// `OPENAI_MODEL` names the model called "main" as long as that is an "openai" one: a file that puts
-/// another provider's model there keeps it.
-fn name_model_from_environment(table: &Table, sources: &Sources, overlay: &mut environment::Overlay) {
-    let main = table.get("models").and_then(|models| models.get("main"));
-    let provider = main.and_then(|main| main.get("provider")).and_then(Value::as_str);
-    let model = sources.environment.get("OPENAI_MODEL").filter(|model| !model.trim().is_empty());
-    if let (Some("openai"), Some(model)) = (provider, model) {
-        let value = (Value::String(model.trim().to_owned()), "OPENAI_MODEL".to_owned());
+/// `OPENAI_MODEL` names the model called "main" as long as that is an "openai" one, `ANTHROPIC_MODEL` as
+/// long as it is an "anthropic" one: a file that puts another provider's model there keeps it. Where
+/// nobody has said whose model it is, `ANTHROPIC_MODEL` alone makes it Anthropic's.
+fn name_model_from_environment(
+    table: &Table,
+    file: Option<&Table>,
+    sources: &Sources,
+    overlay: &mut environment::Overlay,
+) {
+    let provider_in = |table: &Table| {
+        let main = table.get("models").and_then(|models| models.get("main"));
+        main.and_then(|main| main.get("provider")).and_then(Value::as_str).map(str::to_owned)
+    };
+    let named = |name: &str| sources.environment.get(name).filter(|model| !model.trim().is_empty());
+    let (openai, anthropic) = (named("OPENAI_MODEL"), named("ANTHROPIC_MODEL"));
+    let mut provider = overlay
+        .values
+        .get("models.main.provider")
+        .and_then(|(value, _)| value.as_str().map(str::to_owned))
+        .or_else(|| provider_in(table));
+    let said = overlay.values.contains_key("models.main.provider") || file.and_then(provider_in).is_some();
+    if !said && openai.is_none() && anthropic.is_some() {
+        provider = Some("anthropic".to_owned());
+        let value = (Value::String("anthropic".to_owned()), "ANTHROPIC_MODEL".to_owned());
+        overlay.values.insert("models.main.provider".to_owned(), value);
+    }
+    let model = match provider.as_deref() {
+        Some("openai") => openai.map(|model| (model, "OPENAI_MODEL")),
+        Some("anthropic") => anthropic.map(|model| (model, "ANTHROPIC_MODEL")),
+        Some(_) | None => None,
+    };
+    if let Some((model, variable)) = model {
+        let value = (Value::String(model.trim().to_owned()), variable.to_owned());
         overlay.values.entry("models.main.model".to_owned()).or_insert(value);
     }
 }

@@ -1,9 +1,98 @@
 //! Models and their providers, as configured.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use secrecy::SecretString;
 use url::Url;
+
+/// Which models are used, where and when.
+#[derive(Debug, Clone)]
+pub struct ModelsConfig {
+    pub usual: ModelChain,
+    /// Workspaces that use others, by slug.
+    pub workspaces: BTreeMap<String, ModelChain>,
+    /// The failures of one model that are tried with the next.
+    pub fallback_on: Vec<ErrorClass>,
+}
+
+impl ModelsConfig {
+    /// Every chain with the workspace it is for; the usual one first.
+    pub fn chains(&self) -> impl Iterator<Item = (Option<&str>, &ModelChain)> {
+        let workspaces = self.workspaces.iter().map(|(slug, chain)| (Some(slug.as_str()), chain));
+        std::iter::once((None, &self.usual)).chain(workspaces)
+    }
+}
+
+/// A model, and those that take its place while it fails, in order.
+#[derive(Debug, Clone)]
+pub struct ModelChain {
+    pub first: ModelConfig,
+    pub fallback: Vec<ModelConfig>,
+}
+
+impl ModelChain {
+    pub fn models(&self) -> impl Iterator<Item = &ModelConfig> {
+        std::iter::once(&self.first).chain(&self.fallback)
+    }
+}
+
+/// The kinds of failure of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    Unauthorized,
+    NotFound,
+    OutOfCredit,
+    RateLimited,
+    Unavailable,
+    TooLong,
+    Filtered,
+    NoTools,
+    Refused,
+    BadToolCall,
+    Truncated,
+    Transport,
+}
+
+impl ErrorClass {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::OutOfCredit => "out_of_credit",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::TooLong => "too_long",
+            Self::Filtered => "filtered",
+            Self::NoTools => "no_tools",
+            Self::Refused => "refused",
+            Self::BadToolCall => "bad_tool_call",
+            Self::Truncated => "truncated",
+            Self::Transport => "transport",
+        }
+    }
+}
+
+/// How much may be spent on models; nothing is limited where nothing is set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BudgetConfig {
+    /// One run, all its turns together.
+    pub run: SpendLimit,
+    /// One workspace on one day (UTC).
+    pub workspace_day: SpendLimit,
+    /// All workspaces together on one day (UTC).
+    pub day: SpendLimit,
+}
+
+/// A limit in money, in tokens, or in both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpendLimit {
+    /// Billionths of a dollar.
+    pub nano_dollars: Option<u64>,
+    /// Input and output together.
+    pub tokens: Option<u64>,
+}
 
 /// One model at one provider.
 #[derive(Debug, Clone)]
@@ -15,12 +104,18 @@ pub struct ModelConfig {
     pub model: String,
     /// What is said of its abilities and prices, over what the table of known models says.
     pub card: CardOverrides,
-    /// Sent as `temperature` if set; many models refuse anything but their default.
+    /// Sent if set; many models refuse anything but their default.
     pub temperature: Option<f32>,
-    /// Sent as `reasoning_effort` if set.
+    /// How much it is to reason, in the provider's word, if set.
     pub reasoning_effort: Option<String>,
-    /// Sent as `parallel_tool_calls` if set; some models refuse the parameter.
+    /// Sent if set; some models refuse the parameter.
     pub parallel_tool_calls: Option<bool>,
+    /// Sent if set, where the wire has such a thing.
+    pub seed: Option<i64>,
+    /// Sent if set.
+    pub service_tier: Option<String>,
+    /// How long the provider is asked to remember what the requests of a turn have in common.
+    pub prompt_cache: PromptCache,
     /// Whether to ask for usage in the stream; some servers refuse the option.
     pub stream_usage: bool,
     /// Further fields of the request body, as the provider documents them.
@@ -39,28 +134,55 @@ impl ModelConfig {
             temperature: None,
             reasoning_effort: None,
             parallel_tool_calls: None,
+            seed: None,
+            service_tier: None,
+            prompt_cache: PromptCache::Minutes5,
             stream_usage: true,
             extra_body: serde_json::Map::new(),
+        }
+    }
+
+    /// Which model this is, whatever it is called in the config: the wire, the server and the id.
+    /// What one model said in terms of its own is only ever given back to the same.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        match &self.provider {
+            ProviderConfig::Rehearsal => "rehearsal".to_owned(),
+            ProviderConfig::Remote(remote) => {
+                let server = remote.base_url.authority();
+                format!("{}@{server}/{}", remote.kind.as_str(), self.model)
+            }
         }
     }
 }
 
 #[derive(Debug, Clone)]
 pub enum ProviderConfig {
-    /// Chat Completions at OpenAI or any compatible address.
-    OpenAi(OpenAiConfig),
+    /// A server.
+    Remote(Box<RemoteConfig>),
     /// The rule-based stand-in: no key, no network, always the same.
     Rehearsal,
 }
 
+/// A server with language models, and how to speak with it.
 #[derive(Debug, Clone)]
-pub struct OpenAiConfig {
-    /// Up to and including `/v1`, without a trailing slash.
+pub struct RemoteConfig {
+    pub kind: RemoteKind,
+    /// Without a trailing slash.
     pub base_url: Url,
     /// `None` for local servers that ask for none.
-    pub api_key: Option<SecretString>,
+    pub credential: Option<CredentialConfig>,
+    pub auth: AuthHeader,
+    /// Azure's `api-version`, and Anthropic's `anthropic-version`.
+    pub api_version: Option<String>,
     pub extra_headers: Vec<(String, SecretString)>,
+    /// Takes the place of the proxy the environment names.
+    pub proxy: Option<Url>,
+    /// Certificates trusted besides the system's, as PEM.
+    pub ca_certificates: Option<String>,
     pub connect_timeout: Duration,
+    /// Longest wait for the first word of an answer, heartbeats not counted.
+    pub first_token_timeout: Duration,
     /// Longest silence between two bytes; reasoning models are silent for minutes.
     pub idle_timeout: Duration,
     /// Tries after the first.
@@ -69,20 +191,103 @@ pub struct OpenAiConfig {
     pub max_retry_wait: Duration,
 }
 
-impl OpenAiConfig {
+impl RemoteConfig {
     /// A server at this address, with the waits that suit most.
     #[must_use]
-    pub fn new(base_url: Url) -> Self {
+    pub fn new(kind: RemoteKind, base_url: Url) -> Self {
         Self {
+            kind,
             base_url,
-            api_key: None,
+            credential: None,
+            auth: kind.usual_auth(),
+            api_version: None,
             extra_headers: Vec::new(),
+            proxy: None,
+            ca_certificates: None,
             connect_timeout: Duration::from_secs(10),
+            first_token_timeout: Duration::from_secs(600),
             idle_timeout: Duration::from_secs(300),
             max_retries: 3,
             max_retry_wait: Duration::from_secs(60),
         }
     }
+}
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteKind {
+    /// Chat Completions, at OpenAI or any compatible address.
+    OpenAi,
+    /// OpenAI's Responses.
+    OpenAiResponses,
+    /// Chat Completions at Azure, where models are deployments.
+    Azure,
+    /// Anthropic's Messages.
+    Anthropic,
+}
+
+impl RemoteKind {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::OpenAiResponses => "openai-responses",
+            Self::Azure => "azure",
+            Self::Anthropic => "anthropic",
+        }
+    }
+
+    /// Where the vendor's own server is; Azure has one address for each customer.
+    #[must_use]
+    pub fn usual_address(self) -> Option<&'static str> {
+        match self {
+            Self::OpenAi | Self::OpenAiResponses => Some("https://api.openai.com/v1"),
+            Self::Azure => None,
+            Self::Anthropic => Some("https://api.anthropic.com"),
+        }
+    }
+
+    #[must_use]
+    pub fn usual_auth(self) -> AuthHeader {
+        match self {
+            Self::OpenAi | Self::OpenAiResponses => AuthHeader::Bearer,
+            Self::Azure | Self::Anthropic => AuthHeader::ApiKey,
+        }
+    }
+}
+
+/// In which header the key travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthHeader {
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// `api-key`, or Anthropic's `x-api-key`.
+    ApiKey,
+}
+
+/// A provider's key.
+#[derive(Debug, Clone)]
+pub enum CredentialConfig {
+    Secret(SecretString),
+    /// A program that prints the key, for keys that are renewed.
+    Command {
+        command: Vec<String>,
+        /// How long a printed key is used; one that is refused is printed anew at once.
+        keep: Duration,
+    },
+}
+
+/// How long a provider is asked to remember the beginning of a conversation. It concerns only those
+/// that want to be asked; the others decide for themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+pub enum PromptCache {
+    #[serde(rename = "off")]
+    Off,
+    #[serde(rename = "5m")]
+    Minutes5,
+    #[serde(rename = "1h")]
+    Hour1,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]

@@ -8,7 +8,10 @@ use serde::{
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{FixedTokenKind, LogFormat, MaxTokensField, ReasoningStyle, SystemRole, WritePolicy};
+use super::{
+    AuthHeader, ErrorClass, FixedTokenKind, LogFormat, MaxTokensField, PromptCache, ReasoningStyle, SystemRole,
+    WritePolicy,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +24,8 @@ pub(super) struct RawConfig {
     pub providers: BTreeMap<String, RawProvider>,
     pub models: BTreeMap<String, RawModel>,
     pub projects: BTreeMap<String, RawProject>,
+    pub workspaces: BTreeMap<String, RawWorkspace>,
+    pub budget: RawBudget,
     pub log: RawLog,
 }
 
@@ -80,6 +85,8 @@ pub(super) struct RawFixed {
 pub(super) struct RawAgent {
     pub name: Option<String>,
     pub model: Option<String>,
+    pub fallback: Vec<String>,
+    pub fallback_on: Option<Vec<ErrorClass>>,
     pub prompts_dir: Option<PathBuf>,
     pub tools_dir: Option<PathBuf>,
     pub concurrency: Option<u32>,
@@ -97,18 +104,47 @@ pub(super) struct RawProvider {
     pub kind: Option<ProviderKind>,
     pub base_url: Option<String>,
     pub api_key: Option<RawSecret>,
+    pub auth: Option<AuthHeader>,
+    pub api_version: Option<String>,
     pub headers: BTreeMap<String, RawSecret>,
+    pub proxy: Option<String>,
+    pub ca_file: Option<PathBuf>,
     pub connect_timeout_secs: Option<u32>,
+    pub first_token_timeout_secs: Option<u32>,
     pub idle_timeout_secs: Option<u32>,
     pub max_retries: Option<u32>,
     pub max_retry_wait_secs: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum ProviderKind {
+    #[serde(rename = "openai")]
     OpenAi,
+    #[serde(rename = "openai-responses")]
+    OpenAiResponses,
+    Azure,
+    Anthropic,
     Rehearsal,
+}
+
+/// What one workspace does otherwise.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawWorkspace {
+    pub model: Option<String>,
+    pub fallback: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawBudget {
+    pub run_usd: Option<f64>,
+    pub run_tokens: Option<u64>,
+    pub workspace_day_usd: Option<f64>,
+    pub workspace_day_tokens: Option<u64>,
+    pub day_usd: Option<f64>,
+    pub day_tokens: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -133,6 +169,9 @@ pub(super) struct RawModel {
     pub temperature: Option<f32>,
     pub reasoning_effort: Option<String>,
     pub parallel_tool_calls: Option<bool>,
+    pub seed: Option<i64>,
+    pub service_tier: Option<String>,
+    pub prompt_cache: Option<PromptCache>,
     pub stream_usage: Option<bool>,
     pub extra_body: serde_json::Map<String, serde_json::Value>,
 }
@@ -158,6 +197,11 @@ pub(super) enum RawSecret {
     Text(SecretString),
     Env(String),
     File(PathBuf),
+    /// A program that prints it, and how long what it printed is used.
+    Command {
+        command: Vec<String>,
+        keep_secs: Option<u32>,
+    },
 }
 
 impl<'de> Deserialize<'de> for RawSecret {
@@ -180,16 +224,29 @@ impl<'de> Visitor<'de> for SecretVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawSecret, A::Error> {
-        let secret = match map.next_entry::<String, String>()? {
-            Some((key, value)) if key == "env" => RawSecret::Env(value),
-            Some((key, value)) if key == "file" => RawSecret::File(value.into()),
-            Some((key, _)) => return Err(A::Error::unknown_field(&key, &["env", "file"])),
-            None => return Err(A::Error::custom("expected { env = \"NAME\" } or { file = \"path\" }")),
-        };
-        if map.next_key::<String>()?.is_some() {
-            return Err(A::Error::custom("a secret comes from one place: either env or file"));
+        let mut secret = None;
+        let mut keep = None;
+        while let Some(key) = map.next_key::<String>()? {
+            let found = match key.as_str() {
+                "env" => RawSecret::Env(map.next_value()?),
+                "file" => RawSecret::File(map.next_value()?),
+                "command" => RawSecret::Command { command: map.next_value()?, keep_secs: None },
+                "keep_secs" => {
+                    keep = Some(map.next_value()?);
+                    continue;
+                }
+                _ => return Err(A::Error::unknown_field(&key, &["env", "file", "command", "keep_secs"])),
+            };
+            if secret.replace(found).is_some() {
+                return Err(A::Error::custom("a secret comes from one place: env, file or command"));
+            }
         }
-        Ok(secret)
+        match (secret, keep) {
+            (Some(RawSecret::Command { command, .. }), keep_secs) => Ok(RawSecret::Command { command, keep_secs }),
+            (Some(secret @ (RawSecret::Text(_) | RawSecret::Env(_) | RawSecret::File(_))), None) => Ok(secret),
+            (Some(_), Some(_)) => Err(A::Error::custom("keep_secs belongs to a command")),
+            (None, _) => Err(A::Error::custom("expected { env = \"NAME\" } or { file = \"path\" }")),
+        }
     }
 }
 

@@ -37,7 +37,8 @@ pub(super) fn resolve(
     let plane = resolver.plane(raw.plane);
     let model_names = raw.models.keys().cloned().collect();
     let guidance = resolver.guidance(raw.projects);
-    let model = resolver.model(&raw.agent, raw.models, raw.providers);
+    let models = resolver.models(&raw.agent, &raw.models, &raw.providers, &raw.workspaces);
+    let budget = resolver.budget(&raw.budget);
     let agent = agent(raw.agent, base);
     let log = LogConfig {
         format: raw.log.format.unwrap_or(LogFormat::Text),
@@ -47,11 +48,11 @@ pub(super) fn resolve(
         resolver.complain("log.filter", format!("expected a filter such as \"info\": {error}"));
     }
     let store = resolver.store(raw.store);
-    match (listen, plane, model) {
-        (Some(listen), Some(plane), Some(model)) if resolver.problems.is_empty() => {
+    match (listen, plane, models) {
+        (Some(listen), Some(plane), Some(models)) if resolver.problems.is_empty() => {
             let max_body_bytes = raw.server.max_body_kib.unwrap_or(5120) as usize * 1024;
             let server = ServerConfig { listen, max_body_bytes };
-            Ok(Config { server, store, plane, agent, model, model_names, guidance, log })
+            Ok(Config { server, store, plane, agent, models, model_names, budget, guidance, log })
         }
         (_, _, _) => Err(resolver.problems),
     }
@@ -124,6 +125,10 @@ impl Resolver<'_> {
                     return None;
                 }
             },
+            RawSecret::Command { .. } => {
+                self.complain(key, "a command is possible only for a provider's api_key");
+                return None;
+            }
             RawSecret::File(path) => match std::fs::read_to_string(path) {
                 Ok(text) => text,
                 Err(error) => {

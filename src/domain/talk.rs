@@ -29,7 +29,7 @@ pub struct AssistantMessage {
     pub text: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
-    /// Fields the provider wants back unchanged (signatures, reasoning items), and who sent them.
+    /// Who made the message, and the fields it wants back unchanged (signatures, reasoning items).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<ProviderRaw>,
 }
@@ -37,7 +37,7 @@ pub struct AssistantMessage {
 /// Opaque fields of a provider. Sent back only to the provider and model they came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProviderRaw {
-    /// The model's name in the config, which implies its provider.
+    /// Who made them: the wire, the server and the model's id.
     pub model: String,
     pub fields: Map<String, Value>,
 }
@@ -75,6 +75,9 @@ pub struct Usage {
     pub cache_write: u64,
     pub output: u64,
     pub reasoning: u64,
+    /// What it cost in billionths of a dollar; 0 where no price is known.
+    #[serde(default)]
+    pub nano_dollars: u64,
 }
 
 /// Why the model stopped. Whether the turn goes on is decided by the presence of tool calls, since

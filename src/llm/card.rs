@@ -75,7 +75,7 @@ impl ModelCard {
         let said = &config.card;
         let mut card = match &config.provider {
             ProviderConfig::Rehearsal => REHEARSAL,
-            ProviderConfig::OpenAi(provider) => {
+            ProviderConfig::Remote(provider) => {
                 let id = said.known_as.as_deref().unwrap_or(&config.model);
                 known::find(id).unwrap_or_else(|| match provider.base_url.host_str() {
                     // What OpenAI brings out next takes only the newer field.
@@ -154,11 +154,11 @@ impl Price {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{CardOverrides, OpenAiConfig};
+    use crate::config::{CardOverrides, RemoteConfig, RemoteKind};
 
     fn configured(id: &str, card: CardOverrides) -> ModelConfig {
-        let provider = OpenAiConfig::new("http://127.0.0.1:1/v1".parse().unwrap());
-        ModelConfig { card, ..ModelConfig::new("main", ProviderConfig::OpenAi(provider), id) }
+        let provider = RemoteConfig::new(RemoteKind::OpenAi, "http://127.0.0.1:1/v1".parse().unwrap());
+        ModelConfig { card, ..ModelConfig::new("main", ProviderConfig::Remote(Box::new(provider)), id) }
     }
 
     #[test]
@@ -197,7 +197,8 @@ mod tests {
     #[test]
     fn every_token_is_paid_once() {
         let price = Price { input: 3.0, output: 15.0, cached_input: 0.3, cache_write: 3.75 };
-        let usage = Usage { input: 1_000, cached_input: 600, cache_write: 100, output: 10, reasoning: 4 };
+        let usage =
+            Usage { input: 1_000, cached_input: 600, cache_write: 100, output: 10, reasoning: 4, nano_dollars: 0 };
         assert_eq!(price.nano_dollars(&usage), 300 * 3_000 + 600 * 300 + 100 * 3_750 + 10 * 15_000);
         // More cached than sent is a provider's mistake and must not wrap around.
         let wrong = Usage { input: 10, cached_input: 20, cache_write: 20, ..Usage::default() };

@@ -216,7 +216,12 @@ const SUFFIXES: &[&str] = &[
 pub(super) fn find(id: &str) -> Option<ModelCard> {
     let id = plain(id);
     let fitting = ROWS.iter().filter(|row| fits(row.id, &id));
-    fitting.max_by_key(|row| row.id.trim_end_matches('*').len()).map(|row| row.card.clone())
+    let mut card = fitting.max_by_key(|row| row.id.trim_end_matches('*').len())?.card.clone();
+    // OpenRouter's way to say that it costs nothing.
+    if id.ends_with(":free") {
+        card.price = usd(0.0, 0.0, 0.0);
+    }
+    Some(card)
 }
 
 /// The id in lower case, without what gateways and clouds put before it.
@@ -289,6 +294,12 @@ mod tests {
         ] {
             assert_eq!(find(id).and_then(|card| card.known_as), row, "{id}");
         }
+    }
+
+    #[test]
+    fn what_is_free_costs_nothing() {
+        let price = |id: &str| find(id).and_then(|card| card.price).map(|price| price.input);
+        assert_eq!((price("openai/gpt-4.1:free"), price("openai/gpt-4.1")), (Some(0.0), Some(2.0)));
     }
 
     #[test]

@@ -5,12 +5,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Delta, LlmError, Model, OnDelta, Reply, Request, card::ModelCard};
-use crate::domain::disposition::Disposition;
+use crate::{config::RemoteConfig, domain::disposition::Disposition};
 
 /// The wait before the first retry where the provider names none; it doubles from there.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The doubling ends here.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(20);
+
+/// The longest wait where another model can take over.
+const LONGEST_WAIT_BEFORE_ANOTHER: Duration = Duration::from_secs(5);
 
 /// How often and how patiently to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,16 +62,28 @@ impl<M: Model> Model for Retrying<M> {
                 model = self.name(),
                 retries,
                 wait_ms = wait.as_millis(),
-                reason = reason(&error),
+                reason = error.in_short(),
                 "the model is asked again"
             );
-            on_delta(Delta::Restarted { reason: reason(&error).to_owned(), wait });
+            on_delta(Delta::Restarted { reason: error.in_short().to_owned(), wait });
             tokio::time::sleep(wait).await;
         }
     }
 }
 
 impl RetryPolicy {
+    /// As the provider's settings say.
+    #[must_use]
+    pub fn of(provider: &RemoteConfig) -> Self {
+        Self { max_retries: provider.max_retries, max_wait: provider.max_retry_wait }
+    }
+
+    /// The same where another model can take over: one more try, no long wait.
+    #[must_use]
+    pub fn impatient(self) -> Self {
+        Self { max_retries: self.max_retries.min(1), max_wait: self.max_wait.min(LONGEST_WAIT_BEFORE_ANOTHER) }
+    }
+
     /// How long to wait after `error`, when `retries` were made before; `None` to give up. `chance`
     /// from 0 to 1 spreads the waits of several callers.
     fn wait_after(&self, error: &LlmError, retries: u32, chance: f64) -> Option<Duration> {
@@ -89,23 +104,6 @@ impl RetryPolicy {
                 Some(backoff.mul_f64(1.0 - chance / 4.0))
             }
         }
-    }
-}
-
-/// Said to people while they wait, so without the provider's own words.
-fn reason(error: &LlmError) -> &'static str {
-    match error {
-        LlmError::RateLimited { .. } => "the model provider limits our requests",
-        LlmError::Unavailable { .. } => "the model provider is overloaded or down",
-        LlmError::BadToolCall { .. } => "the model wrote a tool call that could not be read",
-        LlmError::Truncated { .. } => "the model's answer was cut off",
-        LlmError::Transport { .. } => "the model provider could not be reached",
-        LlmError::Unauthorized { .. }
-        | LlmError::NotFound { .. }
-        | LlmError::OutOfCredit { .. }
-        | LlmError::TooLong { .. }
-        | LlmError::Filtered { .. }
-        | LlmError::Refused { .. } => "the model provider refused the request",
     }
 }
 

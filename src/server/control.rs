@@ -3,12 +3,19 @@
 //! One process owns the store, so `aileron installations` beside a running `aileron serve` asks it.
 //! Whoever may open the socket may read the directory anyway.
 
+pub mod usage;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::StatusCode,
+    routing::get,
+};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
@@ -84,8 +91,12 @@ pub fn bind(data_dir: &Path) -> std::io::Result<UnixListener> {
 /// # Errors
 /// The socket stops working.
 pub async fn serve(listener: UnixListener, store: Arc<dyn Store>, shutdown: CancellationToken) -> std::io::Result<()> {
-    let router =
-        Router::new().route("/installations", get(installations)).route("/letters", get(letters)).with_state(store);
+    let router = Router::new()
+        .route("/installations", get(installations))
+        .route("/letters", get(letters))
+        .route("/usage", get(spent))
+        .route("/usage/runs", get(spent_by_run))
+        .with_state(store);
     axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
@@ -97,4 +108,16 @@ async fn installations(
 
 async fn letters(State(store): State<Arc<dyn Store>>) -> Result<Json<Vec<Letter>>, (StatusCode, String)> {
     store.letters().await.map(Json).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+async fn spent(
+    State(store): State<Arc<dyn Store>>,
+    Query(days): Query<usage::Days>,
+) -> Result<Json<Vec<usage::UsageLine>>, (StatusCode, String)> {
+    let lines = usage::usage_lines(store.as_ref(), days).await;
+    lines.map(Json).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))
+}
+
+async fn spent_by_run(State(store): State<Arc<dyn Store>>) -> Result<Json<Vec<usage::RunLine>>, (StatusCode, String)> {
+    usage::run_lines(store.as_ref()).await.map(Json).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))
 }

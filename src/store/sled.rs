@@ -21,6 +21,7 @@ mod retention;
 mod roster;
 mod runs;
 mod trees;
+mod usage;
 mod view;
 
 use std::{
@@ -29,7 +30,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use tokio::sync::{broadcast, watch};
 
 pub use self::compact::{Compacted, Compactions};
@@ -48,6 +49,7 @@ use crate::domain::{
     event::RunEvent,
     ids::RunId,
     installation::{BookError, Installation, InstallationBook},
+    usage::UsageRow,
 };
 
 /// Signals a slow receiver may fall behind by before it misses some.
@@ -225,6 +227,10 @@ impl Store for SledStore {
 
     async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StoreError> {
         self.owner.call(move |view| runs::runs(view, limit)).await
+    }
+
+    async fn usage(&self, from: Date, until: Date) -> Result<Vec<UsageRow>, StoreError> {
+        self.owner.call(move |view| usage::rows(view, from, until)).await
     }
 
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {

@@ -1,16 +1,18 @@
 //! The Chat Completions adapter against real HTTP: what providers send, also when it is cut,
 //! delayed or wrong, and what they receive.
 
-mod provider;
+pub(crate) mod accents;
+pub(crate) mod provider;
 
 use std::time::Duration;
 
 use aileron::{
-    config::{MaxTokensField, SystemRole},
+    config::{CredentialConfig, MaxTokensField, RemoteConfig, RemoteKind, SystemRole},
     domain::talk::{AssistantMessage, Finish, Message, ProviderRaw, ToolCall, ToolOffer, Usage},
     llm::{
         Delta, LlmError, Request,
-        openai::{OpenAiModel, SetupError},
+        openai::OpenAiModel,
+        remote::SetupError,
         retry::{RetryPolicy, Retrying},
     },
 };
@@ -52,7 +54,8 @@ async fn however_the_bytes_are_cut_the_reply_is_the_same() {
             arguments: "{\"q\":\"é\"}".to_owned(),
             raw: Map::new(),
         };
-        let message = AssistantMessage { text: "日本 — ✓".to_owned(), calls: vec![call], raw: None };
+        let raw = Some(ProviderRaw { model: identity(&provider), fields: Map::new() });
+        let message = AssistantMessage { text: "日本 — ✓".to_owned(), calls: vec![call], raw };
         assert_eq!(reply.message, message, "parts of {size} bytes");
         assert_eq!(reply.finish, Finish::ToolCalls);
         assert_eq!(reply.usage, Some(Usage { input: 7, output: 3, ..Usage::default() }));
@@ -314,6 +317,12 @@ fn result(call_id: &str, text: &str) -> Message {
     Message::Tool { call_id: call_id.to_owned(), text: text.to_owned() }
 }
 
+/// What tags the words of the provider's own model.
+fn identity(provider: &Provider) -> String {
+    let server = provider.base_url.trim_start_matches("http://").trim_end_matches("/v1");
+    format!("openai@{server}/some-model")
+}
+
 async fn sent(
     messages: Vec<Message>,
     tools: Vec<ToolOffer>,
@@ -371,9 +380,12 @@ async fn every_call_is_followed_by_its_one_result() {
 #[tokio::test]
 async fn opaque_fields_go_back_only_to_the_model_they_came_from() {
     let signature = json!({ "extra_content": { "google": { "thought_signature": "sig" } } });
-    for (raw_of, goes_back) in [(Some("main"), true), (Some("another"), false)] {
-        let messages = vec![assistant(vec![called("a", "{}", signature.clone())], raw_of), result("a", "r")];
-        let message = &sent(messages, Vec::new(), Provider::model).await.body["messages"][0];
+    for goes_back in [true, false] {
+        let provider = Provider::start([Answer::events(&[HELLO, STOP])]).await;
+        let maker = if goes_back { identity(&provider) } else { "anthropic@api.anthropic.com/some-model".to_owned() };
+        let messages = vec![assistant(vec![called("a", "{}", signature.clone())], Some(&maker)), result("a", "r")];
+        ask(&provider.model(), &Request { messages, tools: Vec::new() }).await.0.unwrap();
+        let message = &provider.requests()[0].body["messages"][0];
         assert_eq!(message.get("reasoning_content") == Some(&json!("because")), goes_back, "{message}");
         assert_eq!(
             message["tool_calls"][0].get("extra_content") == Some(&signature["extra_content"]),
@@ -435,7 +447,7 @@ async fn the_configuration_shapes_the_request() {
 #[tokio::test]
 async fn a_local_server_needs_no_key() {
     let captured = sent(vec![Message::User { text: "u".to_owned() }], Vec::new(), |provider| {
-        provider.model_with(|_, provider| provider.api_key = None)
+        provider.model_with(|_, provider| provider.credential = None)
     })
     .await;
     assert!(!captured.headers.contains_key("authorization"));
@@ -444,15 +456,18 @@ async fn a_local_server_needs_no_key() {
 #[tokio::test]
 async fn what_no_header_can_hold_is_refused_at_setup() {
     let provider = Provider::start([]).await;
-    let setup = |change: fn(&mut aileron::config::OpenAiConfig)| {
-        let mut config = provider.config();
+    let setup = |change: fn(&mut RemoteConfig)| {
+        let mut config = provider.config(RemoteKind::OpenAi);
         change(&mut config);
         let mut model = None;
         provider.model_with(|config, _| model = Some(config.clone()));
         OpenAiModel::new(&model.unwrap(), &config, http_client()).err()
     };
     assert_eq!(setup(|_| {}), None);
-    assert_eq!(setup(|config| config.api_key = Some("a\nb".to_owned().into())), Some(SetupError::Key));
+    assert_eq!(
+        setup(|config| config.credential = Some(CredentialConfig::Secret("a\nb".to_owned().into()))),
+        Some(SetupError::Key)
+    );
     let bad_header = setup(|config| config.extra_headers = vec![("no good".to_owned(), "x".to_owned().into())]);
     assert_eq!(bad_header, Some(SetupError::Header { name: "no good".to_owned() }));
     assert_eq!(setup(|config| config.base_url = "mailto:x@y".parse().unwrap()), Some(SetupError::Address));

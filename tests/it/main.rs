@@ -3,6 +3,8 @@
 
 mod support;
 
+mod conformance;
+mod llm_contract;
 mod llm_wire;
 mod plane_client;
 mod plane_wire;
@@ -25,6 +27,7 @@ mod missed;
 mod oauth;
 mod plane_trouble;
 mod provider;
+mod providers;
 mod restart;
 mod similar;
 mod stop;

@@ -9,6 +9,8 @@ use aileron::{
         event::{Prompt, RunEvent, RunEventKind, RunInfo},
         ids::{ActivityId, InstallationId, ProjectId, RunId, UserId, WorkspaceId},
         installation::{Credential, Installation, InstallationStatus},
+        talk::Usage,
+        usage::{ModelReply, Spent, UsageRow},
     },
     store::{
         Accepted, FIRST_IN_LINE, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunState, Signal,
@@ -16,7 +18,7 @@ use aileron::{
     },
 };
 use futures_util::StreamExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
@@ -119,6 +121,8 @@ macro_rules! every_case {
     keys_are_forgotten_last_and_what_was_written_before_them_is_refused,
     old_letters_are_forgotten,
     forgetting_goes_on_where_it_stopped,
+    what_is_spent_is_counted_with_its_step,
+    what_was_spent_is_forgotten_with_the_keys,
     ); };
 }
 
@@ -201,7 +205,8 @@ async fn an_event_is_accepted_once_for_good(bench: Bench) {
     let again = bench.store.accept(prompted(&run, &hello), at(1), at(1)).await.unwrap();
     assert_eq!(again, Accepted::Duplicate);
     let lease = lease(&*bench.store, 1).await;
-    let step = JournalStep { entries: vec!["done".into()], consumed: vec![0], stop_consumed: false };
+    let step =
+        JournalStep { entries: vec!["done".into()], consumed: vec![0], stop_consumed: false, replies: Vec::new() };
     bench.store.append(lease, step).await.unwrap();
     bench.store.release(lease, Release::Idle, at(2)).await.unwrap();
 
@@ -264,7 +269,8 @@ async fn a_start_after_its_prompt_makes_nothing_due(bench: Bench) {
     let run = new_run();
     say(&*bench.store, &run, "hello", 0).await;
     let lease = lease(&*bench.store, 1).await;
-    let step = JournalStep { entries: vec!["done".into()], consumed: vec![0], stop_consumed: false };
+    let step =
+        JournalStep { entries: vec!["done".into()], consumed: vec![0], stop_consumed: false, replies: Vec::new() };
     bench.store.append(lease, step).await.unwrap();
     assert_eq!(bench.store.accept(started(&run), at(2), at(2)).await.unwrap(), Accepted::New);
     bench.store.release(lease, Release::Idle, at(3)).await.unwrap();
@@ -306,7 +312,8 @@ async fn a_lost_lease_cannot_write(bench: Bench) {
     assert!(taken.lease.fence > lost.fence);
     assert_eq!(taken.journal, ["mine"]);
 
-    let step = JournalStep { entries: vec!["late".into()], consumed: vec![0], stop_consumed: true };
+    let step =
+        JournalStep { entries: vec!["late".into()], consumed: vec![0], stop_consumed: true, replies: Vec::new() };
     let appended = bench.store.append(lost, step).await;
     assert!(matches!(appended, Err(StoreError::LeaseLost(id)) if id == run.id));
     assert!(matches!(bench.store.renew(lost, at(500)).await, Err(StoreError::LeaseLost(_))));
@@ -341,7 +348,12 @@ async fn a_step_is_written_whole(bench: Bench) {
     say(&*bench.store, &run, "two", 1).await;
     let claim = claim(&*bench.store, 2).await.unwrap();
     let number = claim.waiting.prompts[1].number;
-    let step = JournalStep { entries: vec!["a".into(), "b".into()], consumed: vec![number], stop_consumed: false };
+    let step = JournalStep {
+        entries: vec!["a".into(), "b".into()],
+        consumed: vec![number],
+        stop_consumed: false,
+        replies: Vec::new(),
+    };
     let waiting = bench.store.append(claim.lease, step).await.unwrap();
     assert_eq!(bodies(&waiting), ["one"]);
     bench.store.append(claim.lease, entry("c")).await.unwrap();
@@ -886,4 +898,69 @@ async fn forgetting_goes_on_where_it_stopped(bench: Bench) {
     let bench = bench.reopen().await;
     assert_eq!(first.keys + prune_all(&*bench.store, KEEP, at(101 * DAY)).await.keys, 5000);
     assert_eq!(bench.store.prune(KEEP, at(101 * DAY)).await.unwrap(), Pruned::default());
+}
+
+fn day(of: i8) -> Date {
+    jiff::civil::date(2026, 11, of)
+}
+
+fn reply(on: Date, model: &str, input: u64) -> ModelReply {
+    let usage = Usage { input, cached_input: 1, output: 2, nano_dollars: input * 10, ..Usage::default() };
+    ModelReply { day: on, model: model.to_owned(), usage: Some(usage) }
+}
+
+async fn what_is_spent_is_counted_with_its_step(bench: Bench) {
+    let (run, other) = (new_run(), RunInfo { workspace: WorkspaceId(Uuid::from_u128(2)), ..new_run() });
+    let mut stale = None;
+    for (run, seconds) in [(&run, 0), (&other, 1)] {
+        say(bench.store.as_ref(), run, "hello", seconds).await;
+    }
+    for run in [&run, &other] {
+        let claim = bench.store.claim(at(5), at(60)).await.unwrap().unwrap();
+        assert_eq!(claim.record.info.id, run.id);
+        let replies = vec![reply(day(24), "a", 100), reply(day(25), "b", 7), reply(day(25), "b", 5)];
+        bench.store.append(claim.lease, JournalStep { replies, ..entry("answered") }).await.unwrap();
+        let uncounted = ModelReply { day: day(25), model: "b".to_owned(), usage: None };
+        bench.store.append(claim.lease, JournalStep { replies: vec![uncounted], ..entry("again") }).await.unwrap();
+        stale = Some(claim.lease);
+    }
+    // What a lost lease did is not counted, as it is not journalled.
+    let lease = Lease { fence: 99, ..stale.unwrap() };
+    let refused =
+        bench.store.append(lease, JournalStep { replies: vec![reply(day(25), "b", 1)], ..entry("late") }).await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost(_))));
+
+    let bench = bench.reopen().await;
+    let spent = record(bench.store.as_ref(), &run).await.spent;
+    let expected = Spent {
+        replies: 4,
+        uncounted: 1,
+        input: 112,
+        cached_input: 3,
+        output: 6,
+        nano_dollars: 1_120,
+        ..Spent::default()
+    };
+    assert_eq!((spent, spent.tokens()), (expected, 118));
+    let rows = bench.store.usage(day(25), day(25)).await.unwrap();
+    let shown = |row: &UsageRow| (row.workspace, row.model.clone(), row.spent.replies, row.spent.input);
+    let of = |number| (WorkspaceId(Uuid::from_u128(number)), "b".to_owned(), 3, 12);
+    assert_eq!(rows.iter().map(shown).collect::<Vec<_>>(), [of(1), of(2)]);
+    let days = |rows: Vec<UsageRow>| rows.iter().map(|row| row.day.day()).collect::<Vec<_>>();
+    assert_eq!(days(bench.store.usage(day(1), day(30)).await.unwrap()), [24, 24, 25, 25]);
+    assert_eq!(days(bench.store.usage(day(24), day(24)).await.unwrap()), [24, 24]);
+    assert_eq!(days(bench.store.usage(day(26), day(30)).await.unwrap()), [0; 0]);
+}
+
+async fn what_was_spent_is_forgotten_with_the_keys(bench: Bench) {
+    say(bench.store.as_ref(), &new_run(), "hello", 0).await;
+    let claim = bench.store.claim(at(1), at(60)).await.unwrap().unwrap();
+    let replies = vec![reply(day(1), "a", 1), reply(day(20), "a", 1)];
+    bench.store.append(claim.lease, JournalStep { replies, ..entry("answered") }).await.unwrap();
+    let keep = SignedDuration::from_hours(24 * 10);
+    let retention = Retention { keep_runs: keep, max_runs: 100, keep_keys: keep };
+    let now: Timestamp = "2026-11-25T12:00:00Z".parse().unwrap();
+    bench.store.prune(retention, now).await.unwrap();
+    let rows = bench.store.usage(day(1), day(30)).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.day).collect::<Vec<_>>(), [day(20)]);
 }

@@ -21,6 +21,10 @@ impl Drive<'_> {
         if let Some(flow) = self.heed_unheard_stop(self.agent.limits.status_every).await? {
             return Ok(flow);
         }
+        if let Some(bound) = self.used_up().await? {
+            self.record(vec![Entry::BoundHit { bound }], Vec::new()).await?;
+            return Ok(Flow::Go);
+        }
         let rewording = self.rewording();
         let request = match self.agent.request(&self.texts, &self.session, mode) {
             Ok(request) => request,
@@ -90,7 +94,7 @@ impl Drive<'_> {
             // A narrator that is gone has nothing more to say.
             let _ = notes.send(note);
         };
-        let model = self.agent.model_named(self.session.wanted_model());
+        let model = self.agent.model_of(self.run().workspace, self.session.wanted_model());
         self.unless_cut(model.complete(request, &on_delta)).await
     }
 
@@ -99,6 +103,8 @@ impl Drive<'_> {
         if let Some(usage) = reply.usage {
             metrics::counter!("aileron_tokens_total", "kind" => "input").increment(usage.input);
             metrics::counter!("aileron_tokens_total", "kind" => "output").increment(usage.output);
+            metrics::counter!("aileron_tokens_total", "kind" => "cached_input").increment(usage.cached_input);
+            metrics::counter!("aileron_model_cost_nano_dollars_total").increment(usage.nano_dollars);
         }
         tracing::info!(
             calls = reply.message.calls.len(),
@@ -130,6 +136,7 @@ fn failure_of(error: &LlmError) -> Failure {
         LlmError::Unauthorized { .. }
         | LlmError::NotFound { .. }
         | LlmError::OutOfCredit { .. }
+        | LlmError::NoTools { .. }
         | LlmError::Refused { .. } => (FailureCode::ModelMisconfigured, String::new()),
         LlmError::TooLong { .. } => (FailureCode::TooLong, String::new()),
         LlmError::Filtered { .. } => (FailureCode::AnswerWithheld, String::new()),

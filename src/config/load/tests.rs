@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::config::ProviderConfig;
+use crate::config::{CredentialConfig, ProviderConfig, RemoteKind};
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut environment: BTreeMap<String, String> = [
@@ -36,7 +36,7 @@ fn the_environment_alone_is_enough() {
     let secrets: Vec<_> = config.plane.webhook_secrets.iter().map(|secret| secret.expose_secret()).collect();
     assert_eq!(secrets, ["one", "two"]);
     assert_eq!(config.plane.api_url.as_str(), "https://api.plane.so/");
-    assert!(matches!(config.model.provider, ProviderConfig::OpenAi(_)));
+    assert!(matches!(config.models.usual.first.provider, ProviderConfig::Remote(_)));
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
 #[test]
 fn numbers_where_text_is_wanted_are_text() {
     let config = load_with("", &[("AILERON__AGENT__NAME", "007"), ("OPENAI_MODEL", "5")]).unwrap();
-    assert_eq!((config.agent.name.as_str(), config.model.model.as_str()), ("007", "5"));
+    assert_eq!((config.agent.name.as_str(), config.models.usual.first.model.as_str()), ("007", "5"));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_file_that_gives_main_to_another_provider_keeps_its_model() {
     let file = "[providers.local]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
                 [models.main]\nprovider = \"local\"\nmodel = \"small\"\n";
     let config = load_with(file, &[("OPENAI_MODEL", "gpt-x")]).unwrap();
-    assert_eq!(config.model.model, "small");
+    assert_eq!(config.models.usual.first.model, "small");
 }
 
 #[test]
@@ -66,9 +66,10 @@ fn secrets_come_from_text_environment_or_file_without_their_line_end() {
     let path = dir.path().join("key");
     std::fs::write(&path, "sk-from-file\n").unwrap();
     let path = path.display().to_string();
-    let key = |config: Config| match config.model.provider {
-        ProviderConfig::OpenAi(provider) => provider.api_key.unwrap().expose_secret().to_owned(),
-        ProviderConfig::Rehearsal => panic!(),
+    let key = |config: Config| {
+        let ProviderConfig::Remote(provider) = config.models.usual.first.provider else { panic!() };
+        let Some(CredentialConfig::Secret(key)) = provider.credential else { panic!() };
+        key.expose_secret().to_owned()
     };
     let from_env = load_with(
         "[providers.openai]\napi_key = { env = \"MY_KEY\" }\n",
@@ -79,6 +80,53 @@ fn secrets_come_from_text_environment_or_file_without_their_line_end() {
     assert_eq!(key(from_file.unwrap()), "sk-from-file");
     let any_key = load_with("", &[("OPENAI_API_KEY", ""), ("AILERON__PROVIDERS__OPENAI__API_KEY_FILE", &path)]);
     assert_eq!(key(any_key.unwrap()), "sk-from-file");
+}
+
+#[test]
+fn anthropics_names_alone_make_main_anthropics() {
+    let first = |file: &str, pairs: &[(&str, &str)]| {
+        let model = load_with(file, pairs).unwrap().models.usual.first;
+        let ProviderConfig::Remote(provider) = &model.provider else { panic!() };
+        (provider.kind, provider.base_url.host_str().unwrap().to_owned(), model.model.clone())
+    };
+    let claude = [("OPENAI_API_KEY", ""), ("ANTHROPIC_API_KEY", "sk-ant"), ("ANTHROPIC_MODEL", "claude-sonnet-5")];
+    let expected = (RemoteKind::Anthropic, "api.anthropic.com".to_owned(), "claude-sonnet-5".to_owned());
+    assert_eq!(first("", &claude), expected);
+    // Where someone says whose model main is, that stays.
+    let with_openai = [claude.as_slice(), &[("OPENAI_MODEL", "gpt-x"), ("OPENAI_API_KEY", "sk-1")]].concat();
+    assert_eq!(first("", &with_openai).2, "gpt-x");
+    let file = "[models.main]\nprovider = \"anthropic\"\nmodel = \"from-file\"\n";
+    assert_eq!(first(file, &with_openai).2, "claude-sonnet-5");
+    assert_eq!(first(file, &[("ANTHROPIC_API_KEY", "k")]).2, "from-file");
+}
+
+#[test]
+fn workspaces_and_fallbacks_are_chains_of_models() {
+    let file = "[agent]\nfallback = [\"spare\"]\n[providers.claude]\nkind = \"anthropic\"\napi_key = \"k\"\n\
+                [models.spare]\nprovider = \"claude\"\nmodel = \"claude-sonnet-5\"\n\
+                [workspaces.acme]\nmodel = \"spare\"\nfallback = []\n[workspaces.beta]\nmodel = \"spare\"\nfallback = [\"main\"]\n\
+                [workspaces.gamma]\nmodel = \"spare\"\n";
+    let models = load_with(file, &[]).unwrap().models;
+    let names = |slug: Option<&str>| {
+        let chain = slug.map_or(&models.usual, |slug| &models.workspaces[slug]);
+        chain.models().map(|model| model.name.as_str()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        (names(None).as_str(), names(Some("acme")).as_str(), names(Some("beta")).as_str()),
+        ("main spare", "spare", "spare main")
+    );
+    assert_eq!(names(Some("gamma")), "spare");
+}
+
+#[test]
+fn a_key_may_be_what_a_program_prints_and_a_limit_a_sum() {
+    let file = "[providers.openai]\napi_key = { command = [\"pass\", \"openai\"], keep_secs = 60 }\n\
+                [budget]\nrun_usd = 0.25\nday_tokens = 1000\n";
+    let config = load_with(file, &[("OPENAI_API_KEY", "")]).unwrap();
+    let ProviderConfig::Remote(provider) = config.models.usual.first.provider else { panic!() };
+    let Some(CredentialConfig::Command { command, keep }) = provider.credential else { panic!() };
+    assert_eq!((command.join(" ").as_str(), keep.as_secs()), ("pass openai", 60));
+    assert_eq!((config.budget.run.nano_dollars, config.budget.day.tokens), (Some(250_000_000), Some(1000)));
 }
 
 /// File, environment, and parts of what is to be told.
@@ -103,6 +151,26 @@ fn what_is_wrong_is_said_with_place_key_and_expectation() {
         ("", &[("PLANE_CLIENT_SECRET", "")], &["plane.oauth.client_secret", "PLANE_CLIENT_SECRET"]),
         ("", &[("OPENAI_API_KEY", "")], &["providers.openai.api_key", "OPENAI_API_KEY"]),
         ("[agent]\nmodel = \"best\"\n", &[], &["aileron.toml:2", "agent.model", "best", "main"]),
+        ("[agent]\nfallback = [\"best\"]\n", &[], &["aileron.toml:2", "agent.fallback", "best", "main"]),
+        ("[agent]\nfallback = [\"main\"]\n", &[], &["aileron.toml:2", "agent.fallback", "named twice"]),
+        ("[agent]\nfallback_on = [\"sometimes\"]\n", &[], &["aileron.toml:2", "fallback_on", "rate_limited"]),
+        ("[workspaces.acme]\nmodel = \"best\"\n", &[], &["aileron.toml:2", "workspaces.acme.model", "best"]),
+        ("[models.main]\nprice_in = -1.0\n", &[], &["aileron.toml:2", "models.main.price_in", "dollars"]),
+        ("[models.main]\ncontext_window = 0\n", &[], &["aileron.toml:2", "models.main.context_window"]),
+        ("[budget]\nrun_usd = -1.0\n", &[], &["aileron.toml:2", "budget.run_usd", "dollars"]),
+        ("[providers.openai]\nkind = \"azur\"\n", &[], &["aileron.toml:2", "azur", "openai-responses", "azure"]),
+        ("[providers.openai]\nproxy = \"socks5://x\"\n", &[], &["aileron.toml:2", "providers.openai.proxy", "http"]),
+        ("[providers.openai]\nca_file = \"no/such\"\n", &[], &["aileron.toml:2", "ca_file", "no/such"]),
+        (
+            "[plane]\nwebhook_secrets = { command = [\"x\"] }\n",
+            &[("PLANE_WEBHOOK_SECRET", "")],
+            &["plane.webhook_secrets", "api_key"],
+        ),
+        (
+            "[providers.a]\nkind = \"azure\"\n[models.main]\nprovider = \"a\"\n",
+            &[],
+            &["providers.a.base_url", "openai.azure.com"],
+        ),
         ("[log]\nfilter = \"a=b=c\"\n", &[], &["aileron.toml:2", "log.filter"]),
         ("[plane.fixed]\ntoken = \"t\"\n", &[], &["plane.fixed.workspace_slug", "plane.fixed.workspace_id"]),
         (
@@ -167,7 +235,7 @@ fn several_keys_of_the_wrong_type_are_all_told_at_once() {
 #[test]
 fn a_query_stays_in_a_providers_address() {
     let config = load_with("", &[("OPENAI_BASE_URL", "https://x.azure.com/openai/v1?api-version=preview")]).unwrap();
-    let ProviderConfig::OpenAi(provider) = config.model.provider else { panic!() };
+    let ProviderConfig::Remote(provider) = config.models.usual.first.provider else { panic!() };
     assert_eq!(provider.base_url.query(), Some("api-version=preview"));
 }
 

@@ -1,59 +1,123 @@
 //! The agent's model and its provider: names followed, what cannot work told.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use url::Url;
 
 use super::Resolver;
 use crate::config::{
-    CardOverrides, ModelConfig, OpenAiConfig, ProviderConfig,
-    raw::{ProviderKind, RawAgent, RawModel, RawProvider},
+    BudgetConfig, CardOverrides, CredentialConfig, ErrorClass, ModelChain, ModelConfig, ModelsConfig, ProviderConfig,
+    RemoteConfig, RemoteKind, SpendLimit,
+    raw::{ProviderKind, RawAgent, RawBudget, RawModel, RawProvider, RawSecret, RawWorkspace},
 };
 
+/// How long a key that a program printed is used, where nothing else is said.
+const KEEP_KEY_SECS: u32 = 300;
+
+/// What is tried with the next model unless the config says otherwise: all that another provider may
+/// do better. What one provider withholds for its content is not carried to the next.
+const FALLBACK_ON: [ErrorClass; 11] = [
+    ErrorClass::Unauthorized,
+    ErrorClass::NotFound,
+    ErrorClass::OutOfCredit,
+    ErrorClass::RateLimited,
+    ErrorClass::Unavailable,
+    ErrorClass::TooLong,
+    ErrorClass::NoTools,
+    ErrorClass::Refused,
+    ErrorClass::BadToolCall,
+    ErrorClass::Truncated,
+    ErrorClass::Transport,
+];
+
+/// The tables names are looked up in.
+struct Known<'a> {
+    models: &'a BTreeMap<String, RawModel>,
+    providers: &'a BTreeMap<String, RawProvider>,
+}
+
 impl Resolver<'_> {
-    pub(super) fn model(
+    /// The models the agent uses, those it falls back on, and those of single workspaces.
+    pub(super) fn models(
         &mut self,
         agent: &RawAgent,
-        mut models: BTreeMap<String, RawModel>,
-        mut providers: BTreeMap<String, RawProvider>,
-    ) -> Option<ModelConfig> {
-        let name = agent.model.clone().unwrap_or_else(|| "main".to_owned());
-        let Some(raw) = models.remove(&name) else {
-            let known = models.into_keys().collect::<Vec<_>>().join(", ");
-            self.complain("agent.model", format!("there is no model named {name:?}; the models are: {known}"));
+        models: &BTreeMap<String, RawModel>,
+        providers: &BTreeMap<String, RawProvider>,
+        workspaces: &BTreeMap<String, RawWorkspace>,
+    ) -> Option<ModelsConfig> {
+        let known = Known { models, providers };
+        let name = agent.model.as_deref().unwrap_or("main");
+        let usual = self.chain(&known, ("agent.model", name), ("agent.fallback", &agent.fallback));
+        let mut of_workspaces = BTreeMap::new();
+        for (slug, workspace) in workspaces {
+            let key = |field: &str| format!("workspaces.{slug}.{field}");
+            let name = workspace.model.as_deref().unwrap_or(name);
+            // What is only taken over from the agent may name the workspace's own model, which goes first.
+            let usual = || agent.fallback.iter().filter(|other| *other != name).cloned().collect();
+            let fallback = workspace.fallback.clone().unwrap_or_else(usual);
+            let chain = self.chain(&known, (&key("model"), name), (&key("fallback"), &fallback))?;
+            of_workspaces.insert(slug.clone(), chain);
+        }
+        let fallback_on = agent.fallback_on.clone().unwrap_or_else(|| FALLBACK_ON.to_vec());
+        Some(ModelsConfig { usual: usual?, workspaces: of_workspaces, fallback_on })
+    }
+
+    fn chain(
+        &mut self,
+        known: &Known<'_>,
+        (key, name): (&str, &str),
+        (fallback_key, fallback): (&str, &[String]),
+    ) -> Option<ModelChain> {
+        let first = self.model(known, key, name);
+        let mut rest = Vec::new();
+        for other in fallback {
+            if other == name || rest.iter().any(|model: &ModelConfig| model.name == *other) {
+                self.complain(fallback_key, format!("{other:?} is named twice; a model cannot take its own place"));
+                continue;
+            }
+            rest.extend(self.model(known, fallback_key, other));
+        }
+        Some(ModelChain { first: first?, fallback: rest })
+    }
+
+    fn model(&mut self, known: &Known<'_>, named_by: &str, name: &str) -> Option<ModelConfig> {
+        let Some(raw) = known.models.get(name) else {
+            let names = names(known.models);
+            self.complain(named_by, format!("there is no model named {name:?}; the models are: {names}"));
             return None;
         };
         let key = |field: &str| format!("models.{name}.{field}");
-        let Some(provider_name) = raw.provider.clone() else {
+        let Some(provider_name) = &raw.provider else {
             self.complain(&key("provider"), "missing: name one of [providers]");
             return None;
         };
-        let Some(provider) = providers.remove(&provider_name) else {
-            let known = providers.into_keys().collect::<Vec<_>>().join(", ");
-            self.complain(
-                &key("provider"),
-                format!("there is no provider named {provider_name:?}; the providers are: {known}"),
-            );
+        let Some(provider) = known.providers.get(provider_name) else {
+            let names = names(known.providers);
+            let message = format!("there is no provider named {provider_name:?}; the providers are: {names}");
+            self.complain(&key("provider"), message);
             return None;
         };
-        let provider = self.provider(&provider_name, &provider)?;
+        let provider = self.provider(provider_name, provider)?;
         let id = raw.model.clone().unwrap_or_default();
         match &provider {
-            ProviderConfig::OpenAi(_) if id.is_empty() => {
+            ProviderConfig::Remote(_) if id.is_empty() => {
                 self.complain(&key("model"), "missing: set the provider's id of the model");
                 return None;
             }
-            ProviderConfig::OpenAi(_) | ProviderConfig::Rehearsal => {}
+            ProviderConfig::Remote(_) | ProviderConfig::Rehearsal => {}
         }
-        let card = self.card(&name, &raw);
+        let plain = ModelConfig::new(name, provider, &id);
         Some(ModelConfig {
-            name,
-            provider,
-            model: id,
-            card,
+            card: self.card(name, raw),
             temperature: raw.temperature,
-            reasoning_effort: raw.reasoning_effort,
+            reasoning_effort: raw.reasoning_effort.clone(),
             parallel_tool_calls: raw.parallel_tool_calls,
-            stream_usage: raw.stream_usage.unwrap_or(true),
-            extra_body: raw.extra_body,
+            seed: raw.seed,
+            service_tier: raw.service_tier.clone(),
+            prompt_cache: raw.prompt_cache.unwrap_or(plain.prompt_cache),
+            stream_usage: raw.stream_usage.unwrap_or(plain.stream_usage),
+            extra_body: raw.extra_body.clone(),
+            ..plain
         })
     }
 
@@ -94,44 +158,140 @@ impl Resolver<'_> {
     }
 
     fn provider(&mut self, name: &str, raw: &RawProvider) -> Option<ProviderConfig> {
-        let key = |field: &str| format!("providers.{name}.{field}");
-        match raw.kind {
+        let kind = match raw.kind {
             None => {
-                self.complain(&key("kind"), "missing: \"openai\" or \"rehearsal\"");
-                None
+                let kinds = "\"openai\", \"openai-responses\", \"azure\", \"anthropic\" or \"rehearsal\"";
+                self.complain(&format!("providers.{name}.kind"), format!("missing: {kinds}"));
+                return None;
             }
-            Some(ProviderKind::Rehearsal) => Some(ProviderConfig::Rehearsal),
-            Some(ProviderKind::OpenAi) => self.openai(name, raw).map(ProviderConfig::OpenAi),
-        }
+            Some(ProviderKind::Rehearsal) => return Some(ProviderConfig::Rehearsal),
+            Some(ProviderKind::OpenAi) => RemoteKind::OpenAi,
+            Some(ProviderKind::OpenAiResponses) => RemoteKind::OpenAiResponses,
+            Some(ProviderKind::Azure) => RemoteKind::Azure,
+            Some(ProviderKind::Anthropic) => RemoteKind::Anthropic,
+        };
+        self.remote(name, kind, raw).map(|remote| ProviderConfig::Remote(Box::new(remote)))
     }
 
-    fn openai(&mut self, name: &str, raw: &RawProvider) -> Option<OpenAiConfig> {
+    fn remote(&mut self, name: &str, kind: RemoteKind, raw: &RawProvider) -> Option<RemoteConfig> {
         let key = |field: &str| format!("providers.{name}.{field}");
-        let secs = |secs: Option<u32>, default| Duration::from_secs(u64::from(secs.unwrap_or(default)));
-        let base_url = self.http_url(&key("base_url"), raw.base_url.as_deref().unwrap_or_default())?;
-        let api_key = match &raw.api_key {
-            Some(secret) => Some(self.secret(&key("api_key"), secret)?),
+        let Some(address) = raw.base_url.as_deref().or(kind.usual_address()) else {
+            self.complain(&key("base_url"), "missing: set it to your resource, https://NAME.openai.azure.com");
+            return None;
+        };
+        let base_url = self.http_url(&key("base_url"), address)?;
+        let credential = match &raw.api_key {
+            Some(secret) => Some(self.credential(&key("api_key"), secret)?),
             None => None,
         };
-        if api_key.is_none() && base_url.host_str() == Some("api.openai.com") {
-            self.complain(
-                &key("api_key"),
-                "missing: set OPENAI_API_KEY; for another provider or a local model set OPENAI_BASE_URL and OPENAI_MODEL as well",
-            );
+        if credential.is_none() && base_url.scheme() == "https" && asks_for_a_key(&base_url) {
+            self.complain(&key("api_key"), missing_key(kind));
             return None;
         }
         let mut extra_headers = Vec::new();
         for (header, secret) in &raw.headers {
             extra_headers.push((header.clone(), self.secret(&key("headers"), secret)?));
         }
-        Some(OpenAiConfig {
-            base_url,
-            api_key,
+        let proxy = match &raw.proxy {
+            Some(address) => Some(self.proxy(&key("proxy"), address)?),
+            None => None,
+        };
+        let ca_certificates = match &raw.ca_file {
+            Some(path) => Some(self.ca_file(&key("ca_file"), path)?),
+            None => None,
+        };
+        let secs = |secs: Option<u32>, usual| secs.map_or(usual, |secs| Duration::from_secs(u64::from(secs)));
+        let usual = RemoteConfig::new(kind, base_url);
+        Some(RemoteConfig {
+            credential,
+            auth: raw.auth.unwrap_or(usual.auth),
+            api_version: raw.api_version.clone(),
             extra_headers,
-            connect_timeout: secs(raw.connect_timeout_secs, 10),
-            idle_timeout: secs(raw.idle_timeout_secs, 300),
-            max_retries: raw.max_retries.unwrap_or(3),
-            max_retry_wait: secs(raw.max_retry_wait_secs, 60),
+            proxy,
+            ca_certificates,
+            connect_timeout: secs(raw.connect_timeout_secs, usual.connect_timeout),
+            first_token_timeout: secs(raw.first_token_timeout_secs, usual.first_token_timeout),
+            idle_timeout: secs(raw.idle_timeout_secs, usual.idle_timeout),
+            max_retries: raw.max_retries.unwrap_or(usual.max_retries),
+            max_retry_wait: secs(raw.max_retry_wait_secs, usual.max_retry_wait),
+            ..usual
         })
+    }
+
+    fn credential(&mut self, key: &str, raw: &RawSecret) -> Option<CredentialConfig> {
+        match raw {
+            RawSecret::Command { command, .. } if command.first().is_none_or(String::is_empty) => {
+                self.complain(key, "expected a program and its arguments, such as [\"pass\", \"show\", \"openai\"]");
+                None
+            }
+            RawSecret::Command { command, keep_secs } => {
+                let keep = Duration::from_secs(u64::from(keep_secs.unwrap_or(KEEP_KEY_SECS)));
+                Some(CredentialConfig::Command { command: command.clone(), keep })
+            }
+            RawSecret::Text(_) | RawSecret::Env(_) | RawSecret::File(_) => {
+                self.secret(key, raw).map(CredentialConfig::Secret)
+            }
+        }
+    }
+
+    /// Unlike other addresses a proxy's may hold a user and a password.
+    fn proxy(&mut self, key: &str, address: &str) -> Option<Url> {
+        let url: Url = self.parsed(key, address, "an address such as http://proxy.example.com:3128")?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            self.complain(key, "expected the address of an http or https proxy");
+            return None;
+        }
+        Some(url)
+    }
+
+    fn ca_file(&mut self, key: &str, path: &Path) -> Option<String> {
+        match std::fs::read_to_string(path) {
+            Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => Some(text),
+            Ok(_) => {
+                self.complain(key, format!("{} holds no certificate in PEM form", path.display()));
+                None
+            }
+            Err(error) => {
+                self.complain(key, format!("{} cannot be read: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    pub(super) fn budget(&mut self, raw: &RawBudget) -> BudgetConfig {
+        BudgetConfig {
+            run: self.spend_limit("run", raw.run_usd, raw.run_tokens),
+            workspace_day: self.spend_limit("workspace_day", raw.workspace_day_usd, raw.workspace_day_tokens),
+            day: self.spend_limit("day", raw.day_usd, raw.day_tokens),
+        }
+    }
+
+    fn spend_limit(&mut self, name: &str, usd: Option<f64>, tokens: Option<u64>) -> SpendLimit {
+        if usd.is_some_and(|usd| !(0.0..1e9).contains(&usd)) {
+            self.complain(&format!("budget.{name}_usd"), "expected US dollars, such as 2.5");
+        }
+        // A cast from a float saturates, and what is out of range was refused above.
+        SpendLimit { nano_dollars: usd.map(|usd| (usd * 1e9).round() as u64), tokens }
+    }
+}
+
+fn names<T>(table: &BTreeMap<String, T>) -> String {
+    table.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// The vendors' own servers take nobody without a key; of others one cannot know.
+fn asks_for_a_key(address: &Url) -> bool {
+    let host = address.host_str().unwrap_or_default();
+    ["api.openai.com", "api.anthropic.com"].contains(&host) || host.ends_with(".openai.azure.com")
+}
+
+fn missing_key(kind: RemoteKind) -> &'static str {
+    match kind {
+        RemoteKind::OpenAi => {
+            "missing: set OPENAI_API_KEY; for another provider or a local model set OPENAI_BASE_URL and OPENAI_MODEL as \
+             well, or ANTHROPIC_API_KEY and ANTHROPIC_MODEL"
+        }
+        RemoteKind::OpenAiResponses | RemoteKind::Azure => "missing: set the key of the account",
+        RemoteKind::Anthropic => "missing: set ANTHROPIC_API_KEY",
     }
 }

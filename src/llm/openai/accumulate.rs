@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    calls::CallCollector,
-    complaint::Complaint,
-    failure::{self, RetryHints},
-    think::{Piece, ThinkSplitter},
-};
+use super::calls::CallCollector;
 use crate::{
-    domain::talk::{AssistantMessage, Finish, ProviderRaw, Usage},
-    llm::{Delta, LlmError, OnDelta, Reply},
+    domain::talk::{AssistantMessage, Finish, Usage},
+    llm::{
+        Delta, LlmError, OnDelta, Reply,
+        remote::{Reading, complaint::Complaint, error_in_stream},
+        render::new_call_id,
+        think::ThinkSplitter,
+    },
 };
 
 /// Most bytes kept of one reply; no sane answer comes near.
@@ -18,7 +18,7 @@ const MAX_COLLECTED_BYTES: usize = 4 << 20;
 
 /// A reply in the making.
 #[derive(Debug, Default)]
-pub(super) struct Accumulator {
+pub struct Accumulator {
     content: ThinkSplitter,
     refusal: String,
     /// What came as `reasoning_content`, which its senders want back beside tool calls.
@@ -31,14 +31,14 @@ pub(super) struct Accumulator {
     collected_bytes: usize,
 }
 
-impl Accumulator {
+impl Reading for Accumulator {
     /// Takes one chunk: a streamed one, or a whole completion from a server that does not stream.
-    pub(super) fn absorb(&mut self, chunk: &Value, on_delta: OnDelta<'_>) -> Result<(), LlmError> {
+    fn absorb(&mut self, chunk: &Value, on_delta: OnDelta<'_>) -> Result<(), LlmError> {
         if let Some(chunks) = chunk.as_array() {
             return chunks.iter().try_for_each(|chunk| self.absorb(chunk, on_delta));
         }
         if let Some(complaint) = Complaint::in_stream(chunk) {
-            return Err(failure::error_for(None, &complaint, &RetryHints::default()));
+            return Err(error_in_stream(&complaint));
         }
         if let Some(usage) = chunk.get("usage").or_else(|| chunk.pointer("/x_groq/usage")).and_then(read_usage) {
             self.usage = Some(usage);
@@ -62,15 +62,11 @@ impl Accumulator {
         Ok(())
     }
 
-    /// The reply, when no more chunks will come. `told_done` says whether the server ended the
-    /// stream on purpose; without that and without a finish reason the stream was cut.
-    pub(super) fn finish(
-        self,
-        model_name: &str,
-        told_done: bool,
-        new_id: fn() -> String,
-        on_delta: OnDelta<'_>,
-    ) -> Result<Reply, LlmError> {
+    fn has_begun(&self) -> bool {
+        !self.is_fresh()
+    }
+
+    fn finish(self, told_done: bool, on_delta: OnDelta<'_>) -> Result<(Reply, Map<String, Value>), LlmError> {
         let mut finish = match self.finish.as_deref() {
             None if told_done => Finish::Done,
             None => {
@@ -85,9 +81,9 @@ impl Accumulator {
             Some(reason) => read_finish(reason),
         };
         let calls_began = !self.calls.is_empty();
-        let (text, _thinking) = self.content.finish(&mut |piece| tell(&piece, on_delta));
+        let (text, _thinking) = self.content.finish(&mut |piece| on_delta(piece.into()));
         let mut text = text.trim().to_owned();
-        let mut calls = self.calls.finish(finish == Finish::Length, new_id);
+        let mut calls = self.calls.finish(finish == Finish::Length, new_call_id);
         if !self.refusal.is_empty() {
             finish = Finish::Filtered;
             if text.is_empty() {
@@ -114,10 +110,12 @@ impl Accumulator {
         if let Some(extra) = self.extra_content {
             fields.insert("extra_content".to_owned(), extra);
         }
-        let raw = (!fields.is_empty()).then(|| ProviderRaw { model: model_name.to_owned(), fields });
-        Ok(Reply { message: AssistantMessage { text, calls, raw }, finish, usage: self.usage })
+        let message = AssistantMessage { text, calls, raw: None };
+        Ok((Reply { message, finish, usage: self.usage }, fields))
     }
+}
 
+impl Accumulator {
     fn is_fresh(&self) -> bool {
         self.collected_bytes == 0 && self.content.len() == 0 && self.calls.is_empty()
     }
@@ -178,7 +176,7 @@ impl Accumulator {
     }
 
     fn absorb_content(&mut self, text: &str, on_delta: OnDelta<'_>) {
-        self.content.push(text, &mut |piece| tell(&piece, on_delta));
+        self.content.push(text, &mut |piece| on_delta(piece.into()));
     }
 
     /// A part of a content array, as Mistral's reasoning models stream it.
@@ -202,13 +200,6 @@ impl Accumulator {
                 }
             }
         }
-    }
-}
-
-fn tell(piece: &Piece<'_>, on_delta: OnDelta<'_>) {
-    match *piece {
-        Piece::Reasoning(text) => on_delta(Delta::Reasoning(text.to_owned())),
-        Piece::Text(text) => on_delta(Delta::Text(text.to_owned())),
     }
 }
 
@@ -273,6 +264,8 @@ fn read_usage(usage: &Value) -> Option<Usage> {
         cache_write: number("/prompt_tokens_details/cache_write_tokens").unwrap_or(0),
         output: completion.max(beyond_input),
         reasoning: number("/completion_tokens_details/reasoning_tokens").unwrap_or(0),
+        // OpenRouter tells what it takes, in dollars; that is better than any table.
+        nano_dollars: usage.get("cost").and_then(Value::as_f64).map_or(0, |usd| (usd * 1e9).round() as u64),
     })
 }
 

@@ -2,149 +2,134 @@
 
 use serde_json::{Map, Value, json};
 
-use super::adapt::{Effort, Learned};
 use crate::{
-    config::{MaxTokensField, ModelConfig, SystemRole},
-    domain::talk::{AssistantMessage, Message, ToolCall, ToolOffer},
-    llm::{Request, card::ModelCard},
+    config::{MaxTokensField, PromptCache, SystemRole},
+    domain::talk::ToolOffer,
+    llm::{
+        Request,
+        remote::Speaker,
+        render::{Call, Said, Turn, turns},
+    },
 };
 
-/// Longest name of a tool that providers take.
-const MAX_NAME_CHARS: usize = 64;
 /// Fields that a configured extra field may not replace.
 const OWN_FIELDS: [&str; 3] = ["messages", "tools", "stream"];
 
-/// The body for `request`, in the light of what the provider refused before.
-pub(super) fn body(config: &ModelConfig, card: &ModelCard, learned: &Learned, request: &Request) -> Value {
+/// The body for `request`.
+pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
+    let (config, card) = (&speaker.config, &speaker.card);
     let mut body = Map::new();
-    body.insert("model".to_owned(), json!(config.model));
-    body.insert("messages".to_owned(), Value::Array(messages(config, card, &request.messages)));
-    body.insert("stream".to_owned(), json!(true));
-    if config.stream_usage && !learned.no_stream_options {
-        body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
+    let mut set = |field: &str, value: Value| drop(body.insert(field.to_owned(), value));
+    set("model", json!(config.model));
+    set("messages", Value::Array(messages(speaker, request)));
+    set("stream", json!(true));
+    if config.stream_usage {
+        set("stream_options", json!({ "include_usage": true }));
     }
     if !request.tools.is_empty() {
-        body.insert("tools".to_owned(), Value::Array(request.tools.iter().map(offer).collect()));
-        if let Some(parallel) = config.parallel_tool_calls.filter(|_| !learned.no_parallel_tool_calls) {
-            body.insert("parallel_tool_calls".to_owned(), json!(parallel));
+        set("tools", Value::Array(request.tools.iter().map(offer).collect()));
+        // Left unsaid where it is what the provider does anyway: some refuse the parameter.
+        let parallel = config.parallel_tool_calls.or((config.card.parallel_tools == Some(false)).then_some(false));
+        if let Some(parallel) = parallel {
+            set("parallel_tool_calls", json!(parallel));
         }
     }
     if let Some(limit) = config.card.max_output_tokens {
-        let field = match learned.max_tokens_field.unwrap_or(card.max_tokens_field) {
+        let field = match card.max_tokens_field {
             MaxTokensField::MaxTokens => "max_tokens",
             MaxTokensField::MaxCompletionTokens => "max_completion_tokens",
         };
-        body.insert(field.to_owned(), json!(limit));
+        set(field, json!(limit));
     }
-    if let Some(temperature) = config.temperature.filter(|_| card.temperature && !learned.no_temperature) {
-        // By way of its decimal text, since 0.2 as f32 is not 0.2 as f64.
-        let decimal: f64 = temperature.to_string().parse().unwrap_or(f64::from(temperature));
-        body.insert("temperature".to_owned(), json!(decimal));
+    if let Some(temperature) = speaker.temperature() {
+        set("temperature", temperature);
     }
-    match learned.effort {
-        Effort::AsConfigured => {
-            if let Some(effort) = &config.reasoning_effort {
-                body.insert("reasoning_effort".to_owned(), json!(effort));
-            }
-        }
-        Effort::SaidNone => {
-            body.insert("reasoning_effort".to_owned(), json!("none"));
-        }
-        Effort::Dropped => {}
+    if let Some(effort) = &config.reasoning_effort {
+        set("reasoning_effort", json!(effort));
+    }
+    if let Some(seed) = config.seed {
+        set("seed", json!(seed));
+    }
+    if let Some(tier) = &config.service_tier {
+        set("service_tier", json!(tier));
     }
     for (field, value) in &config.extra_body {
         if !OWN_FIELDS.contains(&field.as_str()) {
-            body.insert(field.clone(), value.clone());
+            set(field, value.clone());
         }
     }
-    Value::Object(body)
+    body
 }
 
-/// The messages, with exactly one result right after each call: providers refuse anything else.
-fn messages(config: &ModelConfig, card: &ModelCard, conversation: &[Message]) -> Vec<Value> {
-    let mut written = Vec::with_capacity(conversation.len());
-    let mut rest = conversation.iter().peekable();
-    while let Some(message) = rest.next() {
-        match message {
-            Message::System { text } => {
-                let role = match card.system_role {
-                    SystemRole::System => "system",
-                    SystemRole::Developer => "developer",
-                };
-                written.push(json!({ "role": role, "content": text }));
+fn messages(speaker: &Speaker, request: &Request) -> Vec<Value> {
+    let role = match speaker.card.system_role {
+        SystemRole::System => "system",
+        SystemRole::Developer => "developer",
+    };
+    let mut written = Vec::with_capacity(request.messages.len());
+    for turn in turns(&request.messages, &speaker.identity) {
+        match turn {
+            Turn::System(text) => written.push(json!({ "role": role, "content": text })),
+            Turn::User(text) => written.push(json!({ "role": "user", "content": text })),
+            Turn::Said(said) => {
+                written.push(assistant(&said));
+                written.extend(
+                    said.calls
+                        .iter()
+                        .map(|call| json!({ "role": "tool", "tool_call_id": call.id, "content": call.result })),
+                );
             }
-            Message::User { text } => written.push(json!({ "role": "user", "content": text })),
-            Message::Assistant(said) => {
-                if said.text.is_empty() && said.calls.is_empty() {
-                    continue;
-                }
-                written.push(assistant(&config.name, said));
-                let mut results: Vec<(&str, &str)> = Vec::new();
-                while let Some(Message::Tool { call_id, text }) =
-                    rest.next_if(|next| matches!(next, Message::Tool { .. }))
-                {
-                    results.push((call_id, text));
-                }
-                for call in &said.calls {
-                    let result = results.iter().find(|(call_id, _)| *call_id == call.id).map(|(_, text)| *text);
-                    written.push(json!({
-                        "role": "tool",
-                        "tool_call_id": call.id,
-                        "content": result.map_or("(this call was not carried out)", |text| if text.is_empty() { "(no result)" } else { text }),
-                    }));
-                }
-            }
-            // A result without its call, as trimming may leave it.
-            Message::Tool { .. } => {}
         }
+    }
+    if asks_for_breakpoints(speaker) {
+        mark(&mut written, speaker.config.prompt_cache);
     }
     written
 }
 
-fn assistant(model_name: &str, said: &AssistantMessage) -> Value {
-    let own = said.raw.as_ref().filter(|raw| raw.model == model_name);
-    let mut message = own.map(|raw| raw.fields.clone()).unwrap_or_default();
+/// Claude behind OpenRouter caches only what is marked, and the mark stands in a content part.
+fn asks_for_breakpoints(speaker: &Speaker) -> bool {
+    let (id, config) = (speaker.config.model.as_str(), &speaker.config);
+    config.prompt_cache != PromptCache::Off && speaker.is_at("openrouter.ai") && id.starts_with("anthropic/")
+}
+
+/// Marks the system's message and the last one.
+fn mark(messages: &mut [Value], cache: PromptCache) {
+    let last = messages.len().saturating_sub(1);
+    for (at, message) in messages.iter_mut().enumerate() {
+        let text = message.get("content").and_then(Value::as_str).filter(|text| !text.is_empty());
+        if let Some(text) = text.filter(|_| at == 0 || at == last) {
+            let part = json!([{ "type": "text", "text": text, "cache_control": cache_control(cache) }]);
+            message["content"] = part;
+        }
+    }
+}
+
+/// Asks for the prefix up to here to be cached, in Anthropic's words.
+pub(in crate::llm) fn cache_control(cache: PromptCache) -> Value {
+    match cache {
+        // The usual time needs no word, and not every gateway knows the word.
+        PromptCache::Off | PromptCache::Minutes5 => json!({ "type": "ephemeral" }),
+        PromptCache::Hour1 => json!({ "type": "ephemeral", "ttl": "1h" }),
+    }
+}
+
+fn assistant(said: &Said<'_>) -> Value {
+    let mut message = said.own.cloned().unwrap_or_default();
     message.insert("role".to_owned(), json!("assistant"));
     message.insert("content".to_owned(), if said.text.is_empty() { Value::Null } else { json!(said.text) });
-    // The opaque fields of calls carry no name of their own. Without a tag on the message nothing
-    // tells them foreign; with another model's tag they are.
-    let is_foreign = said.raw.is_some() && own.is_none();
     if !said.calls.is_empty() {
-        let calls = said.calls.iter().map(|written| call(written, is_foreign)).collect();
-        message.insert("tool_calls".to_owned(), Value::Array(calls));
+        message.insert("tool_calls".to_owned(), Value::Array(said.calls.iter().map(call).collect()));
     }
     Value::Object(message)
 }
 
-fn call(call: &ToolCall, is_foreign: bool) -> Value {
-    let mut written = if is_foreign { Map::new() } else { call.raw.clone() };
+fn call(call: &Call<'_>) -> Value {
+    let mut written = call.own.cloned().unwrap_or_default();
     written.insert("id".to_owned(), json!(call.id));
     written.insert("type".to_owned(), json!("function"));
-    written.insert(
-        "function".to_owned(),
-        json!({ "name": sendable_name(&call.name), "arguments": sendable_arguments(&call.arguments) }),
-    );
+    written.insert("function".to_owned(), json!({ "name": call.name, "arguments": call.arguments }));
     Value::Object(written)
-}
-
-/// Providers refuse a history that holds a name the model made up with characters they do not allow.
-fn sendable_name(name: &str) -> String {
-    let allowed = |letter: char| {
-        if letter.is_ascii_alphanumeric() || letter == '_' || letter == '-' { letter } else { '_' }
-    };
-    name.chars().take(MAX_NAME_CHARS).map(allowed).collect()
-}
-
-/// Several servers parse the arguments of the history and fail on malformed ones. What the model
-/// wrote stays readable for it.
-fn sendable_arguments(arguments: &str) -> String {
-    if arguments.trim().is_empty() {
-        return "{}".to_owned();
-    }
-    if serde_json::from_str::<Map<String, Value>>(arguments).is_ok() {
-        return arguments.to_owned();
-    }
-    json!({ "malformed_arguments": arguments }).to_string()
 }
 
 fn offer(tool: &ToolOffer) -> Value {

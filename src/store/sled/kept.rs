@@ -8,7 +8,7 @@ use super::{
     view::{Table, View},
 };
 use crate::{
-    domain::{event::RunInfo, ids::RunId},
+    domain::{event::RunInfo, ids::RunId, usage::Spent},
     store::{Lease, RunRecord, RunState, Signal, StoreError},
 };
 
@@ -33,6 +33,7 @@ impl Kept {
             touched_at: now,
             stopped_at: remains.stopped_at,
             journal_len: remains.journal_len,
+            spent: Spent::default(),
             history_lost: remains.history_lost,
         };
         let stored = StoredRun {

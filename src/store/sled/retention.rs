@@ -13,6 +13,7 @@ use super::{
     kept::Kept,
     ledger,
     records::{decode, encode, journal_prefix, queue_key_parts, run_key, unreadable},
+    usage,
     view::{Table, View},
 };
 use crate::{
@@ -89,6 +90,8 @@ pub(super) fn prune(view: &mut View<'_>, retention: Retention, now: Timestamp) -
     prune_runs(view, retention.max_runs, runs_cutoff, now, &mut pruned)?;
     pruned.letters = ledger::forget_letters(view, runs_cutoff, BATCH_KEYS)?;
     pruned.more |= pruned.letters == BATCH_KEYS as u64;
+    let keys_cutoff = now.saturating_sub(retention.keep_keys).unwrap_or(Timestamp::MIN);
+    usage::forget(view, keys_cutoff, BATCH_KEYS)?;
     prune_keys(view, retention.keep_keys, now, &mut pruned)?;
     Ok(pruned)
 }

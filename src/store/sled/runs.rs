@@ -31,12 +31,14 @@ use super::{
     },
     retention,
     roster::Listed,
+    usage,
     view::{Table, View},
 };
 use crate::{
     domain::{
         event::{Prompt, RunEvent, RunEventKind},
         ids::RunId,
+        usage::Spent,
     },
     store::{
         Accepted, Claim, FIRST_IN_LINE, JournalStep, Lease, Release, RunRecord, RunState, RunView, Signal, StoreError,
@@ -126,6 +128,10 @@ pub(super) fn append(view: &mut View<'_>, lease: Lease, step: &JournalStep) -> R
         let key = journal_key(lease.run, run.stored.record.journal_len);
         view.insert(Table::Journal, key, encode_text(entry));
         run.stored.record.journal_len += 1;
+    }
+    for reply in &step.replies {
+        usage::count(view, run.stored.record.info.workspace, reply)?;
+        run.stored.record.spent.add(&Spent::on(reply.usage));
     }
     for (number, item) in inbox(view, lease.run)? {
         let consumed = match item {

@@ -43,10 +43,12 @@ pub(super) enum Table {
     Meta,
     /// Time of the last touch, run id: nothing. The runs nobody works on or waits for.
     Finished,
+    /// Day, workspace id, model: what was spent.
+    Usage,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Runs,
         Self::Inbox,
         Self::Queue,
@@ -59,6 +61,7 @@ impl Table {
         Self::LetterBodies,
         Self::Meta,
         Self::Finished,
+        Self::Usage,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -75,6 +78,7 @@ impl Table {
             Self::LetterBodies => "letter_bodies",
             Self::Meta => "meta",
             Self::Finished => "finished",
+            Self::Usage => "usage",
         }
     }
 }

@@ -7,31 +7,33 @@ use std::{
 };
 
 use aileron::{
-    config::{ModelConfig, OpenAiConfig, ProviderConfig},
+    config::{CredentialConfig, ModelConfig, ProviderConfig, RemoteConfig, RemoteKind},
     domain::talk::Message,
-    llm::{Delta, LlmError, Model, Reply, Request, openai::OpenAiModel},
+    llm::{Delta, LlmError, Model, Reply, Request, adapters, openai::OpenAiModel},
 };
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Request as HttpRequest, State},
     http::{HeaderMap, Response},
+    serve::ListenerExt as _,
 };
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinSet};
+use url::Url;
 
 /// One answer of the provider.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) parts: Vec<Bytes>,
-    pub(super) end: End,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) parts: Vec<Bytes>,
+    pub(crate) end: End,
 }
 
 /// What follows the last part.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     Whole,
     /// The connection breaks.
     Cut,
@@ -40,39 +42,39 @@ pub(super) enum End {
 }
 
 impl Answer {
-    pub(super) fn stream(parts: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+    pub(crate) fn stream(parts: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
         let parts = parts.into_iter().map(|part| Bytes::from(part.into())).collect();
         Self { status: 200, headers: vec![("content-type", "text/event-stream".to_owned())], parts, end: End::Whole }
     }
 
     /// Each text becomes the data of one event, and `[DONE]` follows.
-    pub(super) fn events(events: &[&str]) -> Self {
+    pub(crate) fn events(events: &[&str]) -> Self {
         let text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
         Self::stream([text + "data: [DONE]\n\n"])
     }
 
-    pub(super) fn json(status: u16, body: &str) -> Self {
+    pub(crate) fn json(status: u16, body: &str) -> Self {
         let headers = vec![("content-type", "application/json".to_owned())];
         Self { status, headers, parts: vec![Bytes::from(body.to_owned())], end: End::Whole }
     }
 
-    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    pub(super) fn ending(mut self, end: End) -> Self {
+    pub(crate) fn ending(mut self, end: End) -> Self {
         self.end = end;
         self
     }
 }
 
 /// A request as it arrived.
-pub(super) struct Captured {
-    pub(super) path_and_query: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Value,
+pub(crate) struct Captured {
+    pub(crate) path_and_query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
 #[derive(Clone)]
@@ -84,59 +86,90 @@ struct Shared {
 }
 
 /// Serves its answers in turn; a request too many gets a 418.
-pub(super) struct Provider {
-    pub(super) base_url: String,
+pub(crate) struct Provider {
+    pub(crate) base_url: String,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
     captured: Arc<Mutex<Vec<Captured>>>,
     /// One entry for each answer whose body was let go.
-    pub(super) closed: mpsc::UnboundedReceiver<()>,
+    pub(crate) closed: mpsc::UnboundedReceiver<()>,
     _server: JoinSet<()>,
 }
 
 impl Provider {
-    pub(super) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         Self::start_slow(answers, Duration::ZERO).await
     }
 
     /// With a pause before each part.
-    pub(super) async fn start_slow(answers: impl IntoIterator<Item = Answer>, pause: Duration) -> Self {
+    pub(crate) async fn start_slow(answers: impl IntoIterator<Item = Answer>, pause: Duration) -> Self {
         let (closed_sender, closed) = mpsc::unbounded_channel();
         let captured = Arc::default();
-        let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
-        let shared = Shared { answers, captured: Arc::clone(&captured), closed: closed_sender, pause };
+        let answers: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(answers.into_iter().collect()));
+        let shared =
+            Shared { answers: Arc::clone(&answers), captured: Arc::clone(&captured), closed: closed_sender, pause };
         let router = Router::new().fallback(serve).with_state(shared);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         let mut server = JoinSet::new();
+        // Small parts leave at once; waiting to join them would take most of a test's time.
+        let listener = listener.tap_io(|connection| connection.set_nodelay(true).unwrap());
         server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { base_url, captured, closed, _server: server }
+        Self { base_url, answers, captured, closed, _server: server }
+    }
+
+    /// Adds answers at the end.
+    pub(crate) fn then(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.answers.lock().unwrap().extend(answers);
     }
 
     /// The requests so far; they are forgotten here.
-    pub(super) fn requests(&self) -> Vec<Captured> {
+    pub(crate) fn requests(&self) -> Vec<Captured> {
         std::mem::take(&mut *self.captured.lock().unwrap())
     }
 
-    pub(super) fn config(&self) -> OpenAiConfig {
-        OpenAiConfig {
-            base_url: self.base_url.parse().unwrap(),
-            api_key: Some("test-key-1234567890\n".to_owned().into()),
-            extra_headers: Vec::new(),
+    pub(crate) fn config(&self, kind: RemoteKind) -> RemoteConfig {
+        let mut base_url: Url = self.base_url.parse().unwrap();
+        if matches!(kind, RemoteKind::Azure | RemoteKind::Anthropic) {
+            base_url.set_path("");
+        }
+        RemoteConfig {
+            credential: Some(CredentialConfig::Secret("test-key-1234567890\n".to_owned().into())),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(20),
             max_retries: 2,
-            max_retry_wait: Duration::from_secs(60),
+            ..RemoteConfig::new(kind, base_url)
         }
     }
 
-    pub(super) fn model(&self) -> OpenAiModel {
+    pub(crate) fn model(&self) -> OpenAiModel {
         self.model_with(|_, _| {})
     }
 
-    pub(super) fn model_with(&self, change: impl FnOnce(&mut ModelConfig, &mut OpenAiConfig)) -> OpenAiModel {
-        let mut provider = self.config();
-        let mut model = ModelConfig::new("main", ProviderConfig::OpenAi(provider.clone()), "some-model");
-        change(&mut model, &mut provider);
+    pub(crate) fn model_with(&self, change: impl FnOnce(&mut ModelConfig, &mut RemoteConfig)) -> OpenAiModel {
+        let (model, provider) = self.settings(RemoteKind::OpenAi, change);
         OpenAiModel::new(&model, &provider, http_client()).unwrap()
+    }
+
+    /// A model of any wire behind this provider.
+    pub(crate) fn speaking(
+        &self,
+        kind: RemoteKind,
+        change: impl FnOnce(&mut ModelConfig, &mut RemoteConfig),
+    ) -> Arc<dyn Model> {
+        let (model, provider) = self.settings(kind, change);
+        adapters::adapter(&model, &provider, http_client()).unwrap()
+    }
+
+    fn settings(
+        &self,
+        kind: RemoteKind,
+        change: impl FnOnce(&mut ModelConfig, &mut RemoteConfig),
+    ) -> (ModelConfig, RemoteConfig) {
+        let mut provider = self.config(kind);
+        let mut model = ModelConfig::new("main", ProviderConfig::Remote(Box::new(provider.clone())), "some-model");
+        change(&mut model, &mut provider);
+        model.provider = ProviderConfig::Remote(Box::new(provider.clone()));
+        (model, provider)
     }
 }
 
@@ -185,18 +218,18 @@ impl Drop for Closing {
     }
 }
 
-pub(super) fn http_client() -> reqwest::Client {
+pub(crate) fn http_client() -> reqwest::Client {
     // Fails only if another test has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(5)).build().unwrap()
 }
 
-pub(super) fn say(text: &str) -> Request {
+pub(crate) fn say(text: &str) -> Request {
     Request { messages: vec![Message::User { text: text.to_owned() }], tools: Vec::new() }
 }
 
 /// Asks and keeps the deltas.
-pub(super) async fn ask(model: &dyn Model, request: &Request) -> (Result<Reply, LlmError>, Vec<Delta>) {
+pub(crate) async fn ask(model: &dyn Model, request: &Request) -> (Result<Reply, LlmError>, Vec<Delta>) {
     let deltas = Mutex::new(Vec::new());
     let reply = model.complete(request, &|delta| deltas.lock().unwrap().push(delta)).await;
     (reply, deltas.into_inner().unwrap())

@@ -20,6 +20,7 @@ use aileron::{
         event::{RunEvent, RunInfo},
         ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         installation::{BookError, Installation, InstallationBook},
+        usage::UsageRow,
         work_item::{Change, Comment, Document, Label, Page, Person, Project, SearchHit, State, WorkItem},
         write::{ItemFields, Target},
     },
@@ -31,7 +32,7 @@ use aileron::{
     },
 };
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use tokio::sync::{broadcast, watch};
 
 /// What goes wrong in one life.
@@ -327,6 +328,10 @@ impl Store for Faulty<dyn Store> {
 
     async fn keep_letter(&self, letter: Letter) -> Result<Accepted, StoreError> {
         self.seams.call("keep_letter", self.inner.keep_letter(letter)).await
+    }
+
+    async fn usage(&self, from: Date, until: Date) -> Result<Vec<UsageRow>, StoreError> {
+        self.seams.look(self.inner.usage(from, until)).await
     }
 
     async fn letters(&self) -> Result<Vec<Letter>, StoreError> {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use aileron::{
-    agent::{Agent, Limits, guidance::Guidance, prompts::library::Library},
+    agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library},
     config::{FixedTokenConfig, FixedTokenKind, PlaneConfig},
     domain::{
         ids::RunId,
@@ -238,7 +238,7 @@ impl Life {
             store: Arc::clone(&faulty_store),
             facts: Facts::new(Arc::clone(&plane), Duration::from_secs(600)),
             plane,
-            model: Arc::new(Retrying::new(Faulty::new(thinker, &seams), policy)),
+            models: Models::from(Arc::new(Retrying::new(Faulty::new(thinker, &seams), policy)) as Arc<dyn Model>),
             library: Arc::clone(&world.library),
             guidance: Guidance::new(Vec::new(), Duration::ZERO),
             credentials: Arc::clone(&world.credentials),

@@ -1,10 +1,11 @@
-//! A language model that says what the test wrote down, over HTTP in the OpenAI wire format.
+//! A language model that says what the test wrote down, over HTTP in any of the wire formats.
 //!
 //! It refuses a request a provider would refuse, keeps every request for inspection, and knows when
 //! a client closed the connection before the answer was over.
 
 mod rules;
 mod script;
+mod wires;
 
 use std::{
     collections::VecDeque,
@@ -27,6 +28,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use script::{Failure, What};
 pub(crate) use script::{Gate, Piece, Turn};
+use wires::Wire;
 
 use super::within;
 
@@ -54,10 +56,12 @@ struct Seen {
     dropped: usize,
 }
 
-/// A request as it came in.
+/// A request as it came in, in the form of Chat Completions.
 #[derive(Debug, Clone)]
 pub(crate) struct Captured {
     pub(crate) body: Value,
+    /// The body as it was.
+    pub(crate) raw: Value,
     /// The `Authorization` header.
     pub(crate) authorization: String,
 }
@@ -67,7 +71,17 @@ impl ScriptedModel {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { script: Mutex::new(script), rule, seen: watch::Sender::default() });
-        let router = Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&shared));
+        let route = |wire: Wire| {
+            post(move |state: State<Arc<Shared>>, headers: HeaderMap, body: Json<Value>| {
+                complete(wire, state, headers, body)
+            })
+        };
+        let router = Router::new()
+            .route("/v1/chat/completions", route(Wire::Chat))
+            .route("/openai/deployments/{deployment}/chat/completions", route(Wire::Chat))
+            .route("/v1/responses", route(Wire::Responses))
+            .route("/v1/messages", route(Wire::Messages))
+            .with_state(Arc::clone(&shared));
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { shared, address, _server: server }
@@ -76,6 +90,11 @@ impl ScriptedModel {
     /// Up to and including `/v1`.
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// The server alone, as some providers want to be told.
+    pub(crate) fn root_url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Adds turns at the end of the script.
@@ -135,10 +154,15 @@ impl Captured {
     }
 }
 
-async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
+async fn complete(
+    wire: Wire,
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Json(raw): Json<Value>,
+) -> Response {
     let authorization =
         headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let captured = Captured { body, authorization };
+    let captured = Captured { body: wires::as_chat(wire, &raw), raw, authorization };
     let mut complaints = rules::complaints(&captured.body);
     let turn = shared.next_turn(&captured);
     if turn.is_none() {
@@ -154,7 +178,14 @@ async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bo
     });
     match turn {
         Some(turn) if !refused => match turn.what {
-            What::Stream(pieces) => stream_answer(&shared, number, pieces, usage_wanted),
+            What::Stream(pieces) => stream_answer(
+                &shared,
+                match wire {
+                    Wire::Chat => frames(number, pieces, usage_wanted),
+                    Wire::Responses => wires::responses(number, pieces),
+                    Wire::Messages => wires::messages(number, pieces),
+                },
+            ),
             What::Failure(failure) => failure.into_response(),
         },
         Some(_) | None => (StatusCode::INTERNAL_SERVER_ERROR, "the request breaks a rule of this test").into_response(),
@@ -190,8 +221,8 @@ enum Frame {
     Cut,
 }
 
-fn stream_answer(shared: &Arc<Shared>, number: usize, pieces: Vec<Piece>, usage_wanted: bool) -> Response {
-    let answer = Answer { frames: frames(number, pieces, usage_wanted), shared: Arc::clone(shared) };
+fn stream_answer(shared: &Arc<Shared>, frames: VecDeque<Frame>) -> Response {
+    let answer = Answer { frames, shared: Arc::clone(shared) };
     let body = stream::unfold(answer, |mut answer| async move {
         loop {
             match answer.frames.front()? {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::domain::talk::ProviderRaw;
 
 /// The reply made of these chunks, and all deltas of one kind as one text each.
 fn collect(chunks: &[Value], told_done: bool) -> (Result<Reply, LlmError>, String, String) {
@@ -20,7 +21,10 @@ fn collect(chunks: &[Value], told_done: bool) -> (Result<Reply, LlmError>, Strin
     };
     let mut accumulator = Accumulator::default();
     let absorbed = chunks.iter().try_for_each(|chunk| accumulator.absorb(chunk, &on_delta));
-    let reply = absorbed.and_then(|()| accumulator.finish("main", told_done, || "made".to_owned(), &on_delta));
+    let reply = absorbed.and_then(|()| accumulator.finish(told_done, &on_delta)).map(|(mut reply, fields)| {
+        reply.message.raw = (!fields.is_empty()).then(|| ProviderRaw { model: "main".to_owned(), fields });
+        reply
+    });
     let (reasoning, text) = told.into_inner().unwrap();
     (reply, reasoning, text)
 }
@@ -289,8 +293,7 @@ proptest! {
         all.extend(deltas.into_iter().map(delta));
         let mut accumulator = Accumulator::default();
         let absorbed = all.iter().try_for_each(|chunk| accumulator.absorb(chunk, &|_| {}));
-        let unique = || fastrand::u64(..).to_string();
-        if let (Ok(()), Ok(reply)) = (absorbed, accumulator.finish("main", true, unique, &|_| {})) {
+        if let (Ok(()), Ok((reply, _))) = (absorbed, accumulator.finish(true, &|_| {})) {
             let mut ids: Vec<_> = reply.message.calls.iter().map(|call| &call.id).collect();
             ids.sort();
             ids.dedup();

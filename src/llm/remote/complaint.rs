@@ -16,26 +16,26 @@ const MAX_SEARCHED_CHARS: usize = 4_000;
 
 /// What the provider said, as far as it could be understood.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Complaint {
+pub(in crate::llm) struct Complaint {
     /// One line for people, bounded.
-    pub(super) message: String,
+    pub(in crate::llm) message: String,
     /// All text, in lower case, to be searched for known words.
-    pub(super) words: String,
+    pub(in crate::llm) words: String,
     /// Codes and types, in lower case.
-    pub(super) labels: Vec<String>,
+    pub(in crate::llm) labels: Vec<String>,
     /// The request's parameter at fault.
-    pub(super) param: Option<String>,
+    pub(in crate::llm) param: Option<String>,
     /// A status given in the body, which is all there is in the middle of a stream.
-    pub(super) status: Option<u16>,
+    pub(in crate::llm) status: Option<u16>,
     /// A wait given in the body.
-    pub(super) wait: Option<Duration>,
+    pub(in crate::llm) wait: Option<Duration>,
     /// The provider's moderation gave reasons.
-    pub(super) moderated: bool,
+    pub(in crate::llm) moderated: bool,
 }
 
 impl Complaint {
     /// Reads the body of a failed response.
-    pub(super) fn from_body(body: &[u8]) -> Self {
+    pub(in crate::llm) fn from_body(body: &[u8]) -> Self {
         if let Ok(value) = serde_json::from_slice::<Value>(body) {
             return Self::from_value(&value);
         }
@@ -51,7 +51,7 @@ impl Complaint {
     }
 
     /// The complaint a chunk of a stream holds, if it is one.
-    pub(super) fn in_stream(chunk: &Value) -> Option<Self> {
+    pub(in crate::llm) fn in_stream(chunk: &Value) -> Option<Self> {
         let has_error = match chunk.get("error") {
             Some(Value::String(text)) => !text.is_empty(),
             Some(Value::Object(fields)) => !fields.is_empty(),
@@ -65,17 +65,17 @@ impl Complaint {
         (has_error || is_flat || is_detail).then(|| Self::from_value(chunk))
     }
 
-    pub(super) fn from_value(value: &Value) -> Self {
+    pub(in crate::llm) fn from_value(value: &Value) -> Self {
         let mut complaint = Self::default();
         complaint.add(value, 0);
         complaint.finish()
     }
 
-    pub(super) fn has_label(&self, labels: &[&str]) -> bool {
+    pub(in crate::llm) fn has_label(&self, labels: &[&str]) -> bool {
         self.labels.iter().any(|label| labels.contains(&label.as_str()))
     }
 
-    pub(super) fn says(&self, phrases: &[&str]) -> bool {
+    pub(in crate::llm) fn says(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.words.contains(phrase))
     }
 

@@ -17,13 +17,18 @@ pub(super) struct RetryHints {
 }
 
 impl RetryHints {
-    /// Reads `retry-after-ms`, `retry-after` in seconds or as a date, and `x-should-retry`.
+    /// Reads `retry-after-ms`, `retry-after` in seconds or as a date, `x-should-retry`, and where there
+    /// is none of these when a limit that is used up is lifted.
     pub(super) fn from_headers(headers: &HeaderMap, now: Timestamp) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let milliseconds = text("retry-after-ms").and_then(wait_from_seconds).map(|wait| wait / 1000);
         let wait = milliseconds.or_else(|| {
             let told = text("retry-after").or_else(|| text("llm_provider-retry-after"))?;
             wait_from_seconds(told).or_else(|| wait_until_date(told, now))
+        });
+        let wait = wait.or_else(|| {
+            let used_up = LIMITS.iter().filter(|(remaining, _)| text(remaining) == Some("0"));
+            used_up.filter_map(|(_, reset)| wait_until_reset(text(reset)?, now)).max()
         });
         let should_retry = match text("x-should-retry") {
             Some("true") => Some(true),
@@ -33,6 +38,16 @@ impl RetryHints {
         Self { wait, should_retry }
     }
 }
+
+/// What is left of a limit, and when it is whole again.
+const LIMITS: [(&str, &str); 6] = [
+    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
+    ("anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"),
+    ("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"),
+];
 
 /// A wait given as a number of seconds, which may have a fraction; `None` for anything else.
 pub(super) fn wait_from_seconds(text: &str) -> Option<Duration> {
@@ -82,11 +97,25 @@ fn by_words(status: Option<u16>, complaint: &Complaint, retry_after: Option<Dura
     if is_too_long(status, complaint) {
         return Some(LlmError::TooLong { message });
     }
-    let bad_key = ["api_key_invalid", "invalid_api_key", "authentication_error"];
+    let bad_key = ["api_key_invalid", "invalid_api_key", "authentication_error", "permission_error"];
     if complaint.has_label(&bad_key) && !matches!(status, Some(429 | 500..)) {
         return Some(LlmError::Unauthorized { status: status.unwrap_or(401), message });
     }
-    if complaint.has_label(&["model_not_found"]) && !matches!(status, Some(429 | 500..)) {
+    let no_tools = [
+        "does not support tools",
+        "does not support function",
+        "do not support tools",
+        "tool use is not supported",
+        "support tool use",
+        "tools is not supported",
+        "tools are not supported",
+        "requires --enable-auto-tool-choice",
+        "not supported tools",
+    ];
+    if matches!(status, Some(400 | 404 | 422 | 500 | 501)) && complaint.says(&no_tools) {
+        return Some(LlmError::NoTools { message });
+    }
+    if complaint.has_label(&["model_not_found", "deploymentnotfound"]) && !matches!(status, Some(429 | 500..)) {
         return Some(LlmError::NotFound { message });
     }
     None
@@ -138,6 +167,35 @@ fn by_status(status: Option<u16>, complaint: &Complaint, retry_after: Option<Dur
     }
 }
 
+/// `6m0s`, `1.5s`, `120ms`, a number of seconds, or a time.
+fn wait_until_reset(text: &str, now: Timestamp) -> Option<Duration> {
+    if let Some(wait) = wait_from_seconds(text) {
+        return Some(wait);
+    }
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO));
+    }
+    let mut wait = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(digits);
+        let unit = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit);
+        let seconds = match unit {
+            "d" => 86_400.0,
+            "h" => 3_600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 0.001,
+            _ => return None,
+        };
+        wait += Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
+        rest = after;
+    }
+    Some(wait)
+}
+
 fn wait_until_date(text: &str, now: Timestamp) -> Option<Duration> {
     let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     Some(Duration::try_from(date.duration_since(now)).unwrap_or(Duration::ZERO))
@@ -156,6 +214,7 @@ mod tests {
             LlmError::Unavailable { .. } => "unavailable",
             LlmError::TooLong { .. } => "too long",
             LlmError::Filtered { .. } => "filtered",
+            LlmError::NoTools { .. } => "no tools",
             LlmError::Refused { .. } => "refused",
             LlmError::BadToolCall { .. } => "bad tool call",
             LlmError::Truncated { .. } | LlmError::Transport { .. } => "other",
@@ -211,6 +270,19 @@ mod tests {
         ),
         (403, r#"{"error":{"code":403,"message":"flagged","metadata":{"reasons":["violence"]}}}"#, "filtered"),
         (400, r#"{"error":{"code":"tool_use_failed","failed_generation":"<function>"}}"#, "bad tool call"),
+        (
+            400,
+            r#"{"error":{"message":"registry.ollama.ai/library/gemma:2b does not support tools","type":"api_error"}}"#,
+            "no tools",
+        ),
+        (404, r#"{"error":{"message":"No endpoints found that support tool use.","code":404}}"#, "no tools"),
+        (
+            400,
+            r#"{"object":"error","message":"\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set"}"#,
+            "no tools",
+        ),
+        (403, r#"{"type":"error","error":{"type":"permission_error","message":"no"}}"#, "unauthorized"),
+        (404, r#"{"error":{"code":"DeploymentNotFound","message":"gone"}}"#, "not found"),
         (400, r#"{"error":{"message":"nonsense"}}"#, "refused"),
         (422, r#"{"detail":[{"loc":["body","x"],"msg":"bad"}]}"#, "refused"),
         (408, "", "unavailable"),
@@ -261,6 +333,38 @@ mod tests {
             headers.insert(name, value.parse().unwrap());
             let wait = RetryHints::from_headers(&headers, now).wait;
             assert_eq!(wait, millis.map(Duration::from_millis), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_used_up_tells_when_it_is_lifted() {
+        let now: Timestamp = "2026-10-21T07:28:00Z".parse().unwrap();
+        for (headers, millis) in [
+            (vec![("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "6m0s")], Some(360_000)),
+            (vec![("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "1.5s")], Some(1_500)),
+            (vec![("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "120ms")], Some(120)),
+            (vec![("x-ratelimit-remaining-tokens", "7"), ("x-ratelimit-reset-tokens", "6m0s")], None),
+            (vec![("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "soon")], None),
+            (
+                vec![
+                    ("anthropic-ratelimit-tokens-remaining", "0"),
+                    ("anthropic-ratelimit-tokens-reset", "2026-10-21T07:28:30Z"),
+                ],
+                Some(30_000),
+            ),
+            (
+                vec![
+                    ("retry-after", "2"),
+                    ("x-ratelimit-remaining-requests", "0"),
+                    ("x-ratelimit-reset-requests", "1h"),
+                ],
+                Some(2_000),
+            ),
+        ] {
+            let mut map = HeaderMap::new();
+            headers.iter().for_each(|(name, value)| drop(map.insert(*name, value.parse().unwrap())));
+            let wait = RetryHints::from_headers(&map, now).wait;
+            assert_eq!(wait, millis.map(Duration::from_millis), "{headers:?}");
         }
     }
 

@@ -10,11 +10,22 @@
 //!   block: all before it was thinking. It was shown as text while it streamed, since nobody could
 //!   know; the whole reply leaves it out. This counts once, and not where thinking was told apart.
 
+use super::Delta;
+
 /// A piece of the stream, told as soon as it is certain.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     Reasoning(&'a str),
     Text(&'a str),
+}
+
+impl From<Piece<'_>> for Delta {
+    fn from(piece: Piece<'_>) -> Self {
+        match piece {
+            Piece::Reasoning(text) => Self::Reasoning(text.to_owned()),
+            Piece::Text(text) => Self::Text(text.to_owned()),
+        }
+    }
 }
 
 /// Reads content as it streams.

@@ -1,0 +1,317 @@
+//! One call of a model over HTTP, whatever its wire: the request, the stream of its answer, what
+//! a refusal teaches.
+//!
+//! An adapter is a [`Wire`]: it names the address, writes the body and reads the events. All else is
+//! here and the same for all. async-openai carries requests and parses the event stream; the events
+//! stay plain JSON, because its types drop what other providers add. One request is one try: trying
+//! again is [`super::retry`]'s.
+
+mod client;
+pub(super) mod complaint;
+mod credential;
+mod endpoint;
+pub(super) mod failure;
+mod learned;
+mod transport;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_openai::{Client, error::OpenAIError, middleware::HttpRequestFactory};
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+use url::Url;
+
+pub use self::client::http_client;
+use self::{
+    complaint::Complaint,
+    credential::Credential,
+    endpoint::Endpoint,
+    failure::RetryHints,
+    learned::Learned,
+    transport::{Rejection, Watch},
+};
+use super::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard};
+use crate::{
+    config::{ModelConfig, ProviderConfig, RemoteConfig},
+    domain::talk::ProviderRaw,
+};
+
+/// Why a model could not be set up. No variant holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    #[error("the provider's base_url cannot hold a path; it should look like https://api.openai.com/v1")]
+    Address,
+    #[error("the provider's api_key holds a character that no HTTP header may hold")]
+    Key,
+    #[error("the provider's extra header {name:?} has a name or value that no HTTP header may have")]
+    Header { name: String },
+    #[error("the provider's ca_file holds a certificate that cannot be read")]
+    Certificate,
+    #[error("the HTTP client cannot be built: {0}")]
+    Client(String),
+    #[error(
+        "the model {id:?} in [models.{name}] does not call functions, and without that the agent can do nothing: \
+         choose another, or set tools = true there if that is wrong"
+    )]
+    NoTools { id: String, name: String },
+}
+
+/// How one kind of server speaks.
+pub trait Wire: Send + Sync + 'static {
+    /// Reads one answer.
+    type Reading: Reading;
+
+    /// Parameters that are sent by choice, so that a server which refuses one can do without it. A dot
+    /// leads into an object; what is inside comes before what it is in.
+    const OPTIONAL: &'static [&'static str];
+
+    /// Where requests go.
+    fn address(provider: &RemoteConfig, model: &ModelConfig) -> Option<Url>;
+
+    /// The header of a key that is not a bearer's.
+    const KEY_HEADER: &'static str;
+
+    /// Headers every request carries.
+    fn headers(_provider: &RemoteConfig) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// The body of a request, everything the config asks for included.
+    fn body(speaker: &Speaker, request: &Request) -> Map<String, Value>;
+
+    fn reading() -> Self::Reading;
+}
+
+/// A reply in the making.
+pub trait Reading: Send {
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// The event says that the call failed.
+    fn absorb(&mut self, event: &Value, on_delta: OnDelta<'_>) -> Result<(), LlmError>;
+
+    /// Whether anything of the answer itself came, reasoning included.
+    fn has_begun(&self) -> bool;
+
+    /// The reply, when no more events will come, with the fields that only its maker understands.
+    /// `told_done` says that the server ended the stream on purpose, where the wire has a mark for that.
+    ///
+    /// # Errors
+    /// The answer is not whole.
+    fn finish(self, told_done: bool, on_delta: OnDelta<'_>) -> Result<(Reply, Map<String, Value>), LlmError>;
+}
+
+/// Who is asked: what an adapter needs to know to write a request.
+#[derive(Debug, Clone)]
+pub struct Speaker {
+    pub config: ModelConfig,
+    pub card: ModelCard,
+    /// Tags what the model says in terms of its own.
+    pub identity: String,
+}
+
+impl Speaker {
+    /// The temperature to send, if any may be.
+    pub(super) fn temperature(&self) -> Option<Value> {
+        let temperature = self.config.temperature.filter(|_| self.card.temperature)?;
+        // By way of its decimal text, since 0.2 as f32 is not 0.2 as f64.
+        let decimal: f64 = temperature.to_string().parse().unwrap_or(f64::from(temperature));
+        Some(decimal.into())
+    }
+
+    /// Whether the server is this host.
+    pub(super) fn is_at(&self, host: &str) -> bool {
+        match &self.config.provider {
+            ProviderConfig::Remote(remote) => remote.base_url.host_str() == Some(host),
+            ProviderConfig::Rehearsal => false,
+        }
+    }
+}
+
+/// A model behind an address.
+pub struct Remote<W> {
+    speaker: Speaker,
+    provider: RemoteConfig,
+    endpoint: Endpoint,
+    credential: Credential,
+    http: reqwest::Client,
+    /// What the provider refused, kept for the life of the process.
+    learned: Mutex<Learned>,
+    wire: std::marker::PhantomData<W>,
+}
+
+impl<W: Wire> Remote<W> {
+    /// `http` brings the connect timeout; the waits for bytes are watched here.
+    ///
+    /// # Errors
+    ///
+    /// If the address, the key or a header cannot be sent.
+    pub fn new(config: &ModelConfig, provider: &RemoteConfig, http: reqwest::Client) -> Result<Self, SetupError> {
+        let endpoint = Endpoint::new::<W>(provider, config)?;
+        let credential = Credential::new(provider.credential.as_ref());
+        if let Some(key) = credential.fixed() {
+            endpoint.with_key(key)?;
+        }
+        let speaker = Speaker { config: config.clone(), card: ModelCard::of(config), identity: config.identity() };
+        let learned = Mutex::default();
+        let provider = provider.clone();
+        Ok(Self { speaker, provider, endpoint, credential, http, learned, wire: std::marker::PhantomData })
+    }
+
+    /// One request and its whole stream.
+    async fn ask(&self, endpoint: &Endpoint, body: &Value, on_delta: OnDelta<'_>) -> Result<Reply, Failure> {
+        let watch = Arc::new(Watch::default());
+        let service = {
+            let (http, watch, idle_timeout) = (self.http.clone(), Arc::clone(&watch), self.provider.idle_timeout);
+            tower::service_fn(move |factory: HttpRequestFactory| {
+                transport::send(http.clone(), factory, idle_timeout, Arc::clone(&watch))
+            })
+        };
+        let first_by = Instant::now() + self.provider.first_token_timeout;
+        let too_slow = || LlmError::Transport {
+            message: format!("no word of an answer within {} s", self.provider.first_token_timeout.as_secs_f64()),
+        };
+        let client = Client::build(self.http.clone(), endpoint.clone()).with_http_service(service);
+        let chat = client.chat();
+        let answered = tokio::time::timeout_at(first_by, chat.create_stream_byot::<_, Value>(body)).await;
+        let mut stream = answered.map_err(|_elapsed| too_slow())?.map_err(|error| read_failure(error, &watch))?;
+
+        let mut reading = W::reading();
+        loop {
+            let event = if reading.has_begun() {
+                stream.next().await
+            } else {
+                tokio::time::timeout_at(first_by, stream.next()).await.map_err(|_elapsed| too_slow())?
+            };
+            match event {
+                None => break,
+                Some(Ok(event)) => reading.absorb(&event, on_delta)?,
+                Some(Err(OpenAIError::JSONDeserialize(_, text))) if matches!(text.trim(), "" | "[DONE]") => {}
+                Some(Err(error)) => return Err(read_failure(error, &watch)),
+            }
+        }
+        let (mut reply, fields) = reading.finish(watch.is_done(), on_delta)?;
+        reply.message.raw = Some(ProviderRaw { model: self.speaker.identity.clone(), fields });
+        if let (Some(usage), Some(price)) = (&mut reply.usage, self.speaker.card.price)
+            && usage.nano_dollars == 0
+        {
+            usage.nano_dollars = price.nano_dollars(usage);
+        }
+        Ok(reply)
+    }
+
+    /// Changes what is sent after a refusal, or tells that nothing can be changed.
+    fn learn(&self, used: &Learned, complaint: &Complaint, sent: &Value) -> bool {
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        if *learned != *used {
+            // Another call learned something meanwhile, perhaps the same.
+            return true;
+        }
+        let Some((next, parameter)) = used.after(complaint, &self.speaker.config, W::OPTIONAL, sent) else {
+            return false;
+        };
+        tracing::warn!(
+            model = self.speaker.config.name,
+            parameter,
+            "the model provider refused a parameter; it is sent differently from now on"
+        );
+        *learned = next;
+        true
+    }
+}
+
+#[async_trait]
+impl<W: Wire> Model for Remote<W> {
+    fn name(&self) -> &str {
+        &self.speaker.config.name
+    }
+
+    fn card(&self) -> &ModelCard {
+        &self.speaker.card
+    }
+
+    async fn complete(&self, request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError> {
+        let mut renewed = false;
+        loop {
+            let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let mut body = W::body(&self.speaker, request);
+            learned.apply(&mut body);
+            let body = Value::Object(body);
+            let key = self.credential.key().await?;
+            let endpoint = match &key {
+                Some(key) => self
+                    .endpoint
+                    .with_key(key)
+                    .map_err(|error| LlmError::Unauthorized { status: 401, message: error.to_string() })?,
+                None => self.endpoint.clone(),
+            };
+            let error = match self.ask(&endpoint, &body, on_delta).await {
+                Ok(reply) => return Ok(reply),
+                Err(Failure::Judged(error)) => error,
+                Err(Failure::Rejected(rejection)) => {
+                    let complaint = Complaint::from_body(&rejection.body);
+                    let error = failure::error_for(Some(rejection.status), &complaint, &rejection.hints);
+                    if matches!(error, LlmError::Refused { status: 400 | 422, .. })
+                        && self.learn(&learned, &complaint, &body)
+                    {
+                        continue;
+                    }
+                    error
+                }
+            };
+            // A key that was good may have run out since it was printed.
+            if matches!(error, LlmError::Unauthorized { .. }) && !renewed && self.credential.forget(key.as_ref()) {
+                renewed = true;
+                continue;
+            }
+            return Err(error.map_message(|message| endpoint.without_secrets(message)));
+        }
+    }
+}
+
+/// How one request failed.
+enum Failure {
+    /// The provider refused it before any answer.
+    Rejected(Rejection),
+    Judged(LlmError),
+}
+
+impl From<LlmError> for Failure {
+    fn from(error: LlmError) -> Self {
+        Self::Judged(error)
+    }
+}
+
+/// What an event that tells of a failure means.
+pub(super) fn error_in_stream(complaint: &Complaint) -> LlmError {
+    failure::error_for(None, complaint, &RetryHints::default())
+}
+
+fn read_failure(error: OpenAIError, watch: &Watch) -> Failure {
+    match error {
+        OpenAIError::Boxed(source) => match source.downcast::<Rejection>() {
+            Ok(rejection) => Failure::Rejected(*rejection),
+            Err(source) => Failure::Judged(match source.downcast::<LlmError>() {
+                Ok(error) => *error,
+                Err(source) => LlmError::Transport { message: source.to_string() },
+            }),
+        },
+        OpenAIError::StreamError(_) => Failure::Judged(watch.broken().unwrap_or_else(unreadable)),
+        OpenAIError::JSONDeserialize(..) => Failure::Judged(unreadable()),
+        OpenAIError::Reqwest(error) => {
+            Failure::Judged(LlmError::Transport { message: error.without_url().to_string() })
+        }
+        OpenAIError::ApiError(_)
+        | OpenAIError::FileSaveError(_)
+        | OpenAIError::FileReadError(_)
+        | OpenAIError::InvalidArgument(_) => {
+            Failure::Judged(LlmError::Transport { message: "the request could not be built".to_owned() })
+        }
+    }
+}
+
+fn unreadable() -> LlmError {
+    LlmError::Truncated { message: "a part of the stream could not be read".to_owned() }
+}
