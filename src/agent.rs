@@ -5,11 +5,15 @@
 //! by folding what was written. [`narrator`] shows progress and may lose some of it; the terminal
 //! activity is posted by [`turn`] alone.
 
+pub mod budget;
+pub mod compaction;
 pub mod context;
 mod effects;
+pub mod gist;
 pub mod intake;
 pub mod journal;
 pub mod narrator;
+mod polish;
 pub mod prompts;
 pub mod question;
 pub mod sentences;
@@ -25,7 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use self::prompts::Prompts;
 use crate::{
-    llm::Model,
+    llm::{Model, tokens::TokenMeter},
     plane::{PlaneApi, facts::Facts},
     store::Store,
     tools::Toolbox,
@@ -39,9 +43,13 @@ pub struct Agent {
     pub plane: Arc<dyn PlaneApi>,
     pub facts: Facts,
     pub model: Arc<dyn Model>,
+    /// Counts the model's tokens.
+    pub meter: Arc<TokenMeter>,
     pub toolbox: Toolbox,
     pub prompts: Arc<Prompts>,
     pub limits: Limits,
+    /// The time zone the model is told times in; `None` for the project's own.
+    pub time_zone: Option<String>,
     /// Everything the agent runs in the background, so that shutdown can wait for it.
     pub tasks: TaskTracker,
 }

@@ -43,7 +43,8 @@ pub(crate) async fn one_turn(store: &SledStore, shape: &Shape) -> Duration {
     let claim = store.claim(now, until).await.expect("claimed").expect("a run is due");
     for (number, length) in shape.entries.into_iter().enumerate() {
         let consumed = if number == 0 { vec![0] } else { Vec::new() };
-        let step = JournalStep { entries: vec!["e".repeat(length)], consumed, stop_consumed: false };
+        let step =
+            JournalStep { entries: vec!["e".repeat(length)], consumed, stop_consumed: false, ..JournalStep::default() };
         store.append(claim.lease, step).await.expect("appended");
     }
     store.release(claim.lease, Release::Idle, now).await.expect("released");
@@ -90,7 +91,7 @@ pub(crate) async fn write_until_killed(dir: &Path) {
             let step = JournalStep {
                 entries: claim.waiting.prompts.iter().map(|waiting| waiting.prompt.body.clone()).collect(),
                 consumed: claim.waiting.prompts.iter().map(|waiting| waiting.number).collect(),
-                stop_consumed: false,
+                ..JournalStep::default()
             };
             let count = claim.record.journal_len + step.entries.len() as u64;
             store.append(claim.lease, step).await.expect("appended");

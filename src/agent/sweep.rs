@@ -242,6 +242,7 @@ mod tests {
             stopped_at: None,
             journal_len: 0,
             history_lost: false,
+            fold_from: 0,
         }
     }
 

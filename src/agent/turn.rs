@@ -7,6 +7,7 @@
 
 mod ask;
 mod close;
+mod compact;
 mod open;
 mod resume;
 mod work;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Agent,
+    gist::Gist,
     journal::{self, Bound, Entry, Failure, FailureCode},
     narrator::{Doing, Narrator, Note, Pace},
     session::Session,
@@ -29,6 +31,7 @@ use crate::{
     domain::{disposition::Disposition, event::RunInfo, ids::ActivityId},
     plane::PlaneError,
     store::{Claim, JournalStep, Lease, Release, RunRecord, StoreError, Waiting},
+    tools::When,
 };
 
 /// Attempts at reading the work item before the person is told that Plane does not answer.
@@ -66,6 +69,16 @@ enum Cut<T> {
     Deadline,
 }
 
+/// What is done about requests of this turn that the provider finds too long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Squeeze {
+    None,
+    /// The last one was: the next has to be a good deal shorter.
+    Next,
+    /// One was, and one of so many tokens was sent instead.
+    To(u64),
+}
+
 /// What the loop does after a step.
 enum Flow {
     Go,
@@ -78,19 +91,16 @@ impl Agent {
     /// # Errors
     /// The store failed or the lease is lost; nothing more may be done on it.
     pub async fn advance(&self, claim: Claim, control: Control) -> Result<Release, StoreError> {
-        let entries: Result<Vec<_>, _> = claim.journal.iter().map(|text| journal::decode(text)).collect();
-        let entries = match entries {
+        let entries = match journal::decode_all(&claim.journal) {
             Ok(entries) => entries,
             Err(error) => {
                 tracing::error!(%error, "the run's journal cannot be read; the run is given up");
                 return Ok(self.give_up(&claim.record.info, error.to_string()).await);
             }
         };
-        // Turns that were forgotten keep their numbers: no effect may get the name of an earlier one. Their
-        // count is not known any more, but each had an entry.
-        let forgotten = claim.record.journal_len.saturating_sub(claim.journal.len() as u64);
-        let forgotten = u32::try_from(forgotten).unwrap_or(u32::MAX / 2);
-        let session = Session::fold(claim.lease.run, self.limits, forgotten, entries);
+        // Turns that were forgotten keep their numbers: no effect may get the name of an earlier one.
+        let from = claim.record.journal_len.saturating_sub(claim.journal.len() as u64);
+        let session = Session::fold(claim.lease.run, self.limits, from, entries);
         let mut drive = Drive {
             agent: self,
             control,
@@ -100,6 +110,8 @@ impl Agent {
             waiting: claim.waiting,
             narrator: None,
             already: HashMap::new(),
+            squeeze: Squeeze::None,
+            compacted: 0,
             deadline: Instant::now() + self.limits.max_turn,
             taken_up_at: Instant::now(),
             status_asked_at: Instant::now(),
@@ -121,6 +133,9 @@ struct Drive<'a> {
     /// What Plane shows from an earlier attempt at this turn, by step key. It is read when a turn is
     /// resumed; an attempt of this process that fails leaves the run, so nothing is missing here.
     already: HashMap<String, ActivityId>,
+    squeeze: Squeeze,
+    /// How often this turn had to be compacted.
+    compacted: u32,
     deadline: Instant,
     taken_up_at: Instant,
     /// When Plane was last asked where the run stands, or when the run was taken up.
@@ -170,8 +185,9 @@ impl Drive<'_> {
         self.doing(Doing::Reading);
         let agent = self.agent;
         let info = self.record.info.clone();
-        let entry = match self.unless_cut(agent.read_context(&info)).await {
-            Cut::Done(Ok(markdown)) => Entry::ContextRead { markdown },
+        let before = self.session.last_look().cloned();
+        let entry = match self.unless_cut(agent.look(&info, before.as_ref())).await {
+            Cut::Done(Ok(look)) => Entry::ContextRead { look: look.map(Box::new) },
             Cut::Done(Err(error)) => match self.context_failure(&error) {
                 Some(failure) => Entry::Failed { failure },
                 None => return Ok(self.later(&error)),
@@ -206,13 +222,34 @@ impl Drive<'_> {
         consumed: Vec<u64>,
         stop_consumed: bool,
     ) -> Result<(), StoreError> {
-        let step = JournalStep { entries: entries.iter().map(journal::encode).collect(), consumed, stop_consumed };
+        let gist = entries.iter().any(|entry| matches!(entry, Entry::Closed { .. })).then(|| self.gist()).flatten();
+        let entries_text = entries.iter().map(journal::encode).collect();
+        let step = JournalStep { entries: entries_text, consumed, stop_consumed, fold_from: None, gist };
+        self.take_up(step, entries).await
+    }
+
+    /// Writes a step and absorbs its entries.
+    async fn take_up(&mut self, step: JournalStep, entries: Vec<Entry>) -> Result<(), StoreError> {
         self.waiting = self.agent.store.append(self.lease, step).await?;
         self.record.attempts = 0;
         for entry in entries {
             self.session.absorb(entry);
         }
         Ok(())
+    }
+
+    /// The clocks of the place the work item was looked at from.
+    fn when(&self) -> When {
+        let zone = self.session.last_look().map(|look| look.zone.as_str()).or(self.agent.time_zone.as_deref());
+        When::new(zone.unwrap_or("UTC"), Timestamp::now())
+    }
+
+    /// What later runs on the same work item are to know of this one.
+    fn gist(&self) -> Option<String> {
+        let exchange = self.session.exchange()?;
+        let (by, asked) = exchange.said.map_or((None, ""), |said| (said.author.clone(), said.text.as_str()));
+        let talk = (asked, exchange.answered);
+        Some(Gist::new(self.run().workspace, Timestamp::now(), exchange.went_on, by, talk).encode())
     }
 
     /// Learns what came in since the last step.

@@ -205,17 +205,18 @@ fn show(activity: &ActivityPicture) {
         ActivityKind::Prompt => {}
         ActivityKind::Thought => say(&format!("thought      {}", activity.body)),
         ActivityKind::Action => {
-            let (results, parameters): (Vec<_>, Vec<_>) =
+            let (results, about): (Vec<_>, Vec<_>) =
                 activity.parameters.iter().partition(|(name, _)| *name == "result");
-            let parameters: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            say(&format!(
-                "action       {} ({})",
-                activity.action.as_deref().unwrap_or_default(),
-                parameters.join(", ")
-            ));
-            for (_, result) in results {
-                say(&format!("  result     {result}"));
+            let name = activity.action.as_deref().unwrap_or_default();
+            // Several calls told in one have a line each.
+            if about.len() > 1 {
+                say(&format!("action       {name}"));
+                about.iter().for_each(|(_, line)| say(&format!("             {line}")));
+                return;
             }
+            let about: String = about.iter().map(|(_, text)| format!(": {text}")).collect();
+            let result: String = results.iter().map(|(_, text)| format!(" → {text}")).collect();
+            say(&format!("action       {name}{about}{result}"));
         }
         ActivityKind::Response => say(&format!("\nresponse\n\n{}", activity.body)),
         ActivityKind::Elicitation => say(&format!("\nquestion\n\n{}", activity.body)),

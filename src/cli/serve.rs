@@ -24,6 +24,7 @@ use crate::{
         openai::OpenAiModel,
         rehearsal::Rehearsal,
         retry::{RetryPolicy, Retrying},
+        tokens::TokenMeter,
     },
     plane::{self, PlaneApi, client::PlaneClient, credentials::Credentials, facts::Facts, oauth::OAuthClient},
     server::{self, Parts, control},
@@ -108,6 +109,7 @@ impl App {
             facts: Facts::new(plane.clone(), config.plane.facts_ttl),
             plane,
             model: model(&config.model)?,
+            meter: Arc::new(TokenMeter::for_model(&config.model.model)),
             toolbox,
             prompts: Arc::new(prompts),
             limits: Limits {
@@ -116,6 +118,7 @@ impl App {
                 settle: config.plane.settle,
                 status_every: STATUS_EVERY,
             },
+            time_zone: config.agent.time_zone.clone(),
             tasks,
         });
         let router = router(&config, store.clone(), credentials, metrics, notice);

@@ -4,6 +4,7 @@ pub(super) struct ProjectText {
     pub(super) identifier: &'static str,
     pub(super) name: &'static str,
     pub(super) description: &'static str,
+    pub(super) timezone: &'static str,
     /// First name, last name, role; the first one created the project.
     pub(super) people: &'static [(&'static str, &'static str, u8)],
     /// Name and colour.
@@ -28,6 +29,8 @@ pub(super) struct ItemText {
     pub(super) links: &'static [(&'static str, &'static str)],
     /// Relation type and the other item's number.
     pub(super) relations: &'static [(&'static str, u64)],
+    /// Name, media type and size in bytes.
+    pub(super) attachments: &'static [(&'static str, &'static str, u64)],
 }
 
 /// What most items have none of.
@@ -44,6 +47,7 @@ const PLAIN: ItemText = ItemText {
     comments: &[],
     links: &[],
     relations: &[],
+    attachments: &[],
 };
 
 /// Name, group and colour of Plane's default states, in board order.
@@ -59,6 +63,7 @@ pub(super) const MOBILE: ProjectText = ProjectText {
     identifier: "MOB",
     name: "Mobile App",
     description: "The Acme shopping app for iOS and Android",
+    timezone: "Europe/Stockholm",
     people: &[
         ("Ada", "Okafor", 20),
         ("Maya", "Lindqvist", 15),
@@ -155,6 +160,7 @@ pub(super) const MOBILE: ProjectText = ProjectText {
                 ("ada", "<p>Please aim for a hotfix 4.2.1 today.</p>"),
             ],
             links: &[("Crash group 8841", "https://crashes.example.test/groups/8841")],
+            attachments: &[("crash-8841.log", "text/plain", 48_213), ("cart-de.png", "image/png", 312_876)],
             ..PLAIN
         },
         ItemText {
@@ -225,6 +231,7 @@ pub(super) const WEB: ProjectText = ProjectText {
     identifier: "WEB",
     name: "Website",
     description: "The public website of Globex",
+    timezone: "UTC",
     people: &[("Ines", "Moreau", 20), ("Maya", "Okada", 15), ("Tom", "Berg", 15)],
     labels: &[("bug", "#E5484D"), ("content", "#3E63DD"), ("accessibility", "#12A594")],
     items: &[

@@ -46,7 +46,7 @@ use super::{
 };
 use crate::domain::{
     event::RunEvent,
-    ids::RunId,
+    ids::{RunId, WorkItemId},
     installation::{BookError, Installation, InstallationBook},
 };
 
@@ -219,6 +219,10 @@ impl Store for SledStore {
 
     async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StoreError> {
         self.owner.call(move |view| runs::runs(view, limit)).await
+    }
+
+    async fn gists(&self, work_item: WorkItemId, limit: usize) -> Result<Vec<(RunId, String)>, StoreError> {
+        self.owner.call(move |view| runs::gists(view, work_item, limit)).await
     }
 
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {

@@ -14,6 +14,8 @@ mod bounds;
 mod browser;
 mod budget;
 mod check;
+mod context;
+mod conversation;
 mod crash;
 mod demo;
 mod faults;

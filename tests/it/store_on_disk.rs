@@ -554,7 +554,7 @@ async fn consume(store: Arc<SledStore>) {
         let step = JournalStep {
             entries: claim.waiting.prompts.iter().map(|waiting| waiting.prompt.body.clone()).collect(),
             consumed: claim.waiting.prompts.iter().map(|waiting| waiting.number).collect(),
-            stop_consumed: false,
+            ..JournalStep::default()
         };
         let length = claim.journal.len() + step.entries.len();
         store.append(claim.lease, step).await.unwrap();

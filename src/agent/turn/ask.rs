@@ -1,18 +1,18 @@
 //! The model call: what is sent, and what becomes of the reply or of its failure.
 
-use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Cut, Drive, Flow};
+use super::{Cut, Drive, Flow, Squeeze};
 use crate::{
     agent::{
+        budget::{self, Draft, Fit, Room},
         intake::in_written_order,
         journal::{Bound, Entry, Failure, FailureCode},
         narrator::{Doing, Note},
         prompts::{PromptError, nothing},
         step::AskMode,
     },
-    domain::talk::{AssistantMessage, Message},
+    domain::talk::AssistantMessage,
     llm::{Delta, LlmError, Reply, Request},
     store::{Release, StoreError},
 };
@@ -25,17 +25,38 @@ impl Drive<'_> {
         if let Some(flow) = self.heed_unheard_stop(self.agent.limits.status_every).await? {
             return Ok(flow);
         }
-        let request = match self.request(mode) {
-            Ok(request) => request,
+        if self.session.is_fresh()
+            && self.compacted == 0
+            && let Some(through_turn) = budget::overdue(self.session.conversation())
+        {
+            return self.compact(through_turn).await;
+        }
+        let fitted = match self.request(mode).await {
+            Ok(Fit::Fits(fitted)) => {
+                if let (Squeeze::Next, Some(counted)) = (self.squeeze, fitted.counted) {
+                    self.squeeze = Squeeze::To(counted);
+                }
+                fitted
+            }
+            Ok(Fit::Compact { through_turn }) => return self.compact(through_turn).await,
+            Ok(Fit::TooLong) => return self.fail(FailureCode::TooLong).await,
             Err(error) => {
                 tracing::error!(%error, "the model cannot be asked");
-                let failure = Failure::plain(FailureCode::Internal);
-                self.record(vec![Entry::Failed { failure }], Vec::new()).await?;
-                return Ok(Flow::Go);
+                return self.fail(FailureCode::Internal).await;
             }
         };
-        let entry = match self.complete(&request).await {
-            Cut::Done(Ok(reply)) => self.answered(reply),
+        let entry = match self.complete(&fitted.request).await {
+            Cut::Done(Ok(reply)) => {
+                if let (Some(counted), Some(usage)) = (fitted.counted, reply.usage) {
+                    self.agent.meter.learn(counted, usage.input);
+                }
+                self.answered(reply)
+            }
+            Cut::Done(Err(LlmError::TooLong { .. })) if self.squeeze == Squeeze::None => {
+                tracing::warn!("the provider finds the request too long; it is shortened and sent once more");
+                self.squeeze = Squeeze::Next;
+                return Ok(Flow::Go);
+            }
             Cut::Done(Err(error)) => {
                 // The provider's own message may quote the conversation, so only its kind is logged.
                 tracing::warn!(kind = error.kind(), "the model call failed");
@@ -73,31 +94,51 @@ impl Drive<'_> {
         Ok(Flow::Go)
     }
 
-    fn request(&self, mode: AskMode) -> Result<Request, PromptError> {
-        let prompts = &self.agent.prompts;
+    async fn fail(&mut self, code: FailureCode) -> Result<Flow, StoreError> {
+        let failure = Failure::plain(code);
+        self.record(vec![Entry::Failed { failure }], Vec::new()).await?;
+        Ok(Flow::Go)
+    }
+
+    /// The request, shortened to what the model has room for.
+    async fn request(&self, mode: AskMode) -> Result<Fit, PromptError> {
+        let agent = self.agent;
         let values = json!({
-            "agent_name": self.agent.name,
-            "today": Timestamp::now().strftime("%Y-%m-%d").to_string(),
+            "agent_name": agent.name,
+            "today": self.when().today_in_words(),
             "workspace": null,
-            "can_write": self.agent.toolbox.can_write(),
+            "can_write": agent.toolbox.can_write(),
         });
-        let mut messages = vec![Message::System { text: prompts.render("system.md", values)? }];
-        messages.extend(self.session.messages());
-        match mode {
-            AskMode::Normal => {}
-            AskMode::AfterEmpty => {
-                messages.push(Message::User { text: prompts.render("empty_answer.md", nothing())? });
-            }
+        let system = agent.prompts.render("system.md", values)?;
+        let tail = match mode {
+            AskMode::Normal => None,
+            AskMode::AfterEmpty => Some(agent.prompts.render("empty_answer.md", nothing())?),
+            AskMode::AfterRaw => Some(agent.prompts.render("raw_answer.md", nothing())?),
             AskMode::WrapUp => {
-                let values = json!({ "max_steps": self.agent.limits.max_steps });
-                messages.push(Message::User { text: prompts.render("out_of_steps.md", values)? });
+                let values = json!({ "max_steps": agent.limits.max_steps });
+                Some(agent.prompts.render("out_of_steps.md", values)?)
             }
-        }
+        };
         let tools = match mode {
-            AskMode::Normal | AskMode::AfterEmpty => self.agent.toolbox.offers().to_vec(),
+            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw => agent.toolbox.offers().to_vec(),
             AskMode::WrapUp => Vec::new(),
         };
-        Ok(Request { messages, tools })
+        let mut draft = Draft::new(system, self.session.conversation(), tail, tools);
+        let most = u64::from(agent.model.card().max_input());
+        let room = match self.squeeze {
+            Squeeze::None => Room { limit: most, squeezed: false },
+            Squeeze::Next => Room { limit: most, squeezed: true },
+            Squeeze::To(tokens) => Room { limit: most.min(tokens), squeezed: false },
+        };
+        if let Some(fitted) = draft.at_a_glance(room, &agent.meter, &agent.prompts) {
+            return Ok(Fit::Fits(fitted));
+        }
+        let (meter, prompts) = (agent.meter.clone(), agent.prompts.clone());
+        let fitting = tokio::task::spawn_blocking(move || draft.fit(room, &meter, &prompts));
+        Ok(fitting.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the request could not be shortened");
+            Fit::TooLong
+        }))
     }
 
     async fn complete(&mut self, request: &Request) -> Cut<Result<Reply, LlmError>> {

@@ -61,7 +61,8 @@ impl Drive<'_> {
 
     fn show_started(&mut self, call: &PlannedCall) {
         self.doing(Doing::Tools);
-        self.narrate(Note::ActionStarted(action(call, call.started_key, None)));
+        let draft = action(&self.agent.toolbox, call, call.started_key, None);
+        self.narrate(Note::ActionStarted(draft));
     }
 
     /// Works out what the call would change and writes it down.
@@ -71,7 +72,8 @@ impl Drive<'_> {
         }
         self.show_started(call);
         let (agent, run) = (self.agent, self.record.info.clone());
-        let planning = agent.call(call, &run);
+        let when = self.when();
+        let planning = agent.call(call, &run, &when);
         let called = match self.unless_cut(planning).await {
             Cut::Done(called) => called,
             cut @ (Cut::Stop | Cut::Deadline | Cut::HandBack) => return self.cut_short(cut).await.map(Next::Settled),
@@ -253,7 +255,7 @@ impl Drive<'_> {
         let (entry, shown) = self.agent.settled(call, result, receipt);
         self.record(vec![entry], Vec::new()).await?;
         if self.waiting.stop.is_none() {
-            let draft = action(call, call.finished_key, Some(shown));
+            let draft = action(&self.agent.toolbox, call, call.finished_key, Some(shown));
             self.narrate(Note::ActionFinished { started: call.started_key, draft });
         }
         Ok(Flow::Go)

@@ -34,6 +34,7 @@ impl Kept {
             stopped_at: remains.stopped_at,
             journal_len: remains.journal_len,
             history_lost: remains.history_lost,
+            fold_from: 0,
         };
         let stored = StoredRun {
             record,

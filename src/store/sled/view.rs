@@ -43,10 +43,12 @@ pub(super) enum Table {
     Meta,
     /// Time of the last touch, run id: nothing. The runs nobody works on or waits for.
     Finished,
+    /// Work item id, run id: the run's gist.
+    Gists,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Runs,
         Self::Inbox,
         Self::Queue,
@@ -59,6 +61,7 @@ impl Table {
         Self::LetterBodies,
         Self::Meta,
         Self::Finished,
+        Self::Gists,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -75,6 +78,7 @@ impl Table {
             Self::LetterBodies => "letter_bodies",
             Self::Meta => "meta",
             Self::Finished => "finished",
+            Self::Gists => "gists",
         }
     }
 }
@@ -203,6 +207,13 @@ impl<'a> View<'a> {
             .range((Excluded((table, key.to_vec())), Unbounded))
             .take_while(|((other, _), _)| *other == table);
         self.merge(table, stored, laid_over, limit)
+    }
+
+    /// The entries with keys from `from` on and before `to`, in the order of their keys.
+    pub(super) fn scan_between(&self, table: Table, from: &[u8], to: &[u8]) -> Result<Vec<Entry>, StoreError> {
+        let stored = self.trees.table(table)?.range::<&[u8], _>((Included(from), Excluded(to)));
+        let laid_over = self.overlay.range((Included((table, from.to_vec())), Excluded((table, to.to_vec()))));
+        self.merge(table, stored, laid_over, usize::MAX)
     }
 
     fn merge<'b>(
