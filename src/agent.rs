@@ -5,14 +5,18 @@
 //! by folding what was written. [`narrator`] shows progress and may lose some of it; the terminal
 //! activity is posted by [`turn`] alone.
 
+pub mod budget;
+pub mod compaction;
 pub mod context;
 mod effects;
 mod fence;
+pub mod gist;
 pub mod guidance;
 pub mod intake;
 pub mod journal;
 pub mod models;
 pub mod narrator;
+mod polish;
 pub mod preview;
 pub mod prompts;
 pub mod question;
@@ -33,7 +37,7 @@ use tokio_util::task::TaskTracker;
 use self::{guidance::Guidance, models::Models, prompts::library::Library};
 use crate::{
     domain::ids::WorkspaceId,
-    llm::Model,
+    llm::{Model, tokens::TokenMeter},
     plane::{PlaneApi, credentials::Credentials, facts::Facts},
     store::Store,
 };
@@ -46,11 +50,15 @@ pub struct Agent {
     pub plane: Arc<dyn PlaneApi>,
     pub facts: Facts,
     pub models: Models,
+    /// Counts the tokens of the usual model.
+    pub meter: Arc<TokenMeter>,
     /// Prompts, skills and tools as they are edited.
     pub library: Arc<Library>,
     pub guidance: Guidance,
     pub credentials: Arc<Credentials>,
     pub limits: Limits,
+    /// The time zone the model is told times in; `None` for the project's own.
+    pub time_zone: Option<String>,
     /// Everything the agent runs in the background, so that shutdown can wait for it.
     pub tasks: TaskTracker,
 }

@@ -72,6 +72,8 @@ pub struct StoreConfig {
 pub struct PlaneConfig {
     /// Without a trailing slash and without `/api/v1`.
     pub api_url: Url,
+    /// Where people use Plane, up to the workspace.
+    pub web_url: Url,
     /// Any of them may sign a webhook, so that a secret can be rotated.
     pub webhook_secrets: Vec<SecretString>,
     pub oauth: Option<OAuthConfig>,
@@ -122,6 +124,8 @@ pub struct AgentConfig {
     pub prompts_dir: PathBuf,
     /// Files here replace the compiled-in tool descriptions of the same name.
     pub tools_dir: PathBuf,
+    /// The time zone the model is told times in; `None` for the project's own.
+    pub time_zone: Option<String>,
     /// Runs worked on at the same time.
     pub concurrency: usize,
     /// Model calls in one turn.

@@ -24,7 +24,10 @@ use crate::domain::{
     disposition::Disposition,
     event::RunInfo,
     ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
-    work_item::{Change, Comment, Document, Label, Page, Person, Project, SearchHit, State, WorkItem},
+    work_item::{
+        Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
+        State, WorkItem,
+    },
     write::{ItemFields, Target},
 };
 
@@ -102,6 +105,33 @@ pub trait PlaneApi: Send + Sync {
         id: WorkItemId,
         limit: u32,
     ) -> Result<Page<Change>, PlaneError>;
+
+    /// Where people find this workspace's work items: the address up to the key, such as
+    /// `https://app.plane.so/acme/browse/`. `None` for a workspace that is not known.
+    fn browse(&self, workspace: WorkspaceId) -> Option<String>;
+
+    /// How a work item stands to others. Some editions know no such list and answer 404.
+    async fn relations(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+    ) -> Result<Vec<Relation>, PlaneError>;
+
+    /// The newest links of a work item, at most 100.
+    async fn links(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId)
+    -> Result<Page<Link>, PlaneError>;
+
+    async fn attachments(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+    ) -> Result<Vec<Attachment>, PlaneError>;
+
+    /// The project's newest work items, at most 100, in a line each. The children of a work item are
+    /// found among them, and the names behind ids.
+    async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Page<ItemTitle>, PlaneError>;
 
     async fn project(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Project, PlaneError>;
 

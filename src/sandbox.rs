@@ -169,6 +169,17 @@ impl Sandbox {
         known(self.shared.plain_comment(workspace, work_item, author, text));
     }
 
+    /// A person renames a work item and sets its priority.
+    pub fn edit(&self, workspace: usize, work_item: &str, name: &str, priority: &str) {
+        let mut world = self.shared.lock();
+        let id = world.workspaces.get(workspace).and_then(|home| home.item_by_key(work_item)).map(|(_, item)| item.id);
+        if let Some(item) = id.and_then(|id| world.item_mut(id)) {
+            item.name = name.to_owned();
+            item.priority = priority.to_owned();
+            item.updated_at = jiff::Timestamp::now();
+        }
+    }
+
     /// The run as it is now.
     #[must_use]
     pub fn run(&self, run: RunId) -> RunPicture {

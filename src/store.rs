@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     event::{Prompt, RunEvent, RunInfo},
-    ids::RunId,
+    ids::{RunId, WorkItemId},
     installation::InstallationBook,
     usage::{ModelReply, Spent, UsageRow},
 };
@@ -51,7 +51,8 @@ pub trait Store: InstallationBook {
     async fn renew(&self, lease: Lease, until: Timestamp) -> Result<(), StoreError>;
 
     /// Appends journal entries, removes the prompts they consumed, and counts what the replies among them
-    /// cost for the run and for its workspace on that day, in one transaction.
+    /// cost for the run and for its workspace on that day, in one transaction, together with what else
+    /// the step says.
     async fn append(&self, lease: Lease, step: JournalStep) -> Result<Waiting, StoreError>;
 
     /// Ends a lease. If something came in since the last call on it, the run is due at once
@@ -63,6 +64,9 @@ pub trait Store: InstallationBook {
 
     /// Every run, most recently touched first, at most `limit`.
     async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StoreError>;
+
+    /// The gists of runs on this work item, each with its run, in no particular order; at most `limit`.
+    async fn gists(&self, work_item: WorkItemId, limit: usize) -> Result<Vec<(RunId, String)>, StoreError>;
 
     /// Forgets a small batch of what `retention` no longer wants kept, oldest first: finished runs with
     /// their journals, letters, and keys of events. Cheap enough to be called between accepts; call it
@@ -128,7 +132,8 @@ pub struct Lease {
 pub struct Claim {
     pub lease: Lease,
     pub record: RunRecord,
-    /// In the order they were appended.
+    /// In the order they were appended, from the entry on that the newest step with a
+    /// [`JournalStep::fold_from`] named.
     pub journal: Vec<String>,
     pub waiting: Waiting,
     /// Whether the holder before did not release it as idle: what it did last, and did not write
@@ -161,6 +166,12 @@ pub struct JournalStep {
     pub stop_consumed: bool,
     /// Replies of models among them, to be counted with them.
     pub replies: Vec<ModelReply>,
+    /// The number of the first entry that later claims are to be given, counted over all entries ever
+    /// appended. What stands before stays readable through [`Store::run`].
+    pub fold_from: Option<u64>,
+    /// What the run came to in a few words, for later runs on the same work item. Replaces the one
+    /// before; kept as long as the run, and only if its work item is known.
+    pub gist: Option<String>,
 }
 
 /// How a lease ends.
@@ -198,6 +209,9 @@ pub struct RunRecord {
     /// What its models have cost so far.
     #[serde(default)]
     pub spent: Spent,
+    /// The number of the first entry a claim is given.
+    #[serde(default)]
+    pub fold_from: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,8 +20,10 @@ mod schema;
 pub mod search_work_items;
 mod similar;
 mod target;
+pub mod told;
 pub mod toolbox;
 pub mod update_work_item;
+pub mod when;
 mod write;
 
 use async_trait::async_trait;
@@ -29,7 +31,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::{toolbox::Toolbox, write::WriteTool};
+pub use self::{told::Told, toolbox::Toolbox, when::When, write::WriteTool};
 use crate::{
     domain::{event::RunInfo, ids::WorkspaceId, write::PlannedWrite},
     plane::{PlaneApi, PlaneError, facts::Facts},
@@ -54,6 +56,8 @@ pub struct ToolCx<'a> {
     pub run: &'a RunInfo,
     pub plane: &'a dyn PlaneApi,
     pub facts: &'a Facts,
+    /// How times are told.
+    pub when: &'a When,
 }
 
 /// What a tool gives back.
@@ -95,6 +99,9 @@ pub enum ToolError {
          the person to look."
     )]
     OutcomeUnknown,
+    /// The person has to sign in at this https address first; they are asked to.
+    #[error("The person has to sign in first: {message}")]
+    SignIn { message: String, url: String },
     #[error(transparent)]
     Plane(#[from] PlaneError),
 }
@@ -107,6 +114,9 @@ pub trait TypedTool: Send + Sync + 'static {
     const NAME: &'static str;
     const EFFECT: Effect;
 
+    /// The call as people are told of it.
+    fn told(args: &Self::Args) -> Told;
+
     /// Carries the call out.
     async fn call(&self, args: Self::Args, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError>;
 }
@@ -118,6 +128,8 @@ pub trait Tool: Send + Sync {
     fn effect(&self) -> Effect;
     /// JSON Schema of the arguments: an object without references.
     fn parameters(&self) -> Value;
+    /// The call as people are told of it; `None` if `arguments` cannot be read.
+    fn told(&self, arguments: &str) -> Option<Told>;
     /// Parses `arguments`, JSON text as the model wrote it, and carries the call out.
     async fn call_text(&self, arguments: &str, cx: &ToolCx<'_>) -> Result<Called, ToolError>;
 }
@@ -134,6 +146,10 @@ impl<T: TypedTool> Tool for T {
 
     fn parameters(&self) -> Value {
         schema::parameters::<T::Args>()
+    }
+
+    fn told(&self, arguments: &str) -> Option<Told> {
+        parse_arguments(T::NAME, arguments).ok().map(|args| T::told(&args))
     }
 
     async fn call_text(&self, arguments: &str, cx: &ToolCx<'_>) -> Result<Called, ToolError> {

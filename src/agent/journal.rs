@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::context::look::Look;
 use crate::domain::{
     activity::Draft,
     ids::ActivityId,
@@ -17,10 +18,27 @@ use crate::domain::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
 pub enum Entry {
-    /// A turn began with these prompts.
-    Opened { at: Timestamp, prompts: Vec<Said> },
-    /// The work item was read, as Markdown; empty where the run has none.
-    ContextRead { markdown: String },
+    /// A turn began with these prompts. Its number lets a fold start here; where it is missing, the turn
+    /// is the next one.
+    Opened {
+        at: Timestamp,
+        #[serde(default)]
+        turn: Option<u32>,
+        prompts: Vec<Said>,
+    },
+    /// The work item was looked at; `None` where the run has none.
+    ContextRead { look: Option<Box<Look>> },
+    /// Every turn up to this one is recalled by the summary from here on. A fold may start at the turn
+    /// after it.
+    Compacted {
+        through_turn: u32,
+        summary: String,
+        /// What the session still expects of the turns that were compacted.
+        expects: Option<Said>,
+        /// The skills that are in force.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        skills: Vec<TakenSkill>,
+    },
     /// The texts the turn speaks with from here on, by the hash of their wording.
     Worded { hash: String },
     /// A skill is in force from here on. `text` is what the model is given where the person chose the
@@ -40,6 +58,8 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         receipt: Option<Receipt>,
     },
+    /// A tool call waits until the person has signed in at this address.
+    SignInAsked { call_id: String, text: String, url: String },
     /// A bound was hit outside the session's own counting.
     BoundHit { bound: Bound },
     /// The turn cannot go on.
@@ -204,6 +224,23 @@ pub fn encode(entry: &Entry) -> String {
 pub fn decode(text: &str) -> Result<Entry, JournalError> {
     let json = text.strip_prefix("1 ").ok_or(JournalError::Version)?;
     serde_json::from_str(json).map_err(JournalError::Damaged)
+}
+
+/// What a stored look begins with.
+const LOOK_HEAD: &str = "1 {\"entry\":\"context_read\"";
+
+/// Reads the entries of a fold. Of all looks at the work item only the newest is ever shown or compared
+/// with, and they are by far the longest entries, so the others are not read.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_all(texts: &[String]) -> Result<Vec<Entry>, JournalError> {
+    let is_look = |text: &String| text.starts_with(LOOK_HEAD);
+    let newest = texts.iter().rposition(is_look);
+    let entry = |(at, text): (usize, &String)| {
+        if is_look(text) && Some(at) != newest { Ok(Entry::ContextRead { look: None }) } else { decode(text) }
+    };
+    texts.iter().enumerate().map(entry).collect()
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,15 @@
 //! Shows a turn's progress: thoughts, actions and heartbeats, in the background and never in the way.
 //!
-//! Progress costs requests that answers need, so it is coalesced. A newer thought replaces one not
-//! yet sent. A tool call that is done before [`Pace::action_grace`] has passed is shown once, with
-//! its result; a slower one is shown when it starts and again when it ends. What cannot be sent is
-//! dropped. Progress is not journalled: a resumed turn gets the keys Plane already shows and skips them.
+//! Progress costs requests that answers need, and Plane shows one thing at a time, so it is coalesced. A
+//! newer thought replaces one not yet sent, and none is said twice. A tool call that is done before
+//! [`Pace::action_grace`] has passed is shown once, with its result; a slower one is shown when it
+//! starts and again when it ends. Calls that end in quick succession are told in one. What cannot be
+//! sent is dropped. Progress is not journalled: a resumed turn gets the keys Plane already shows and skips them.
 //!
 //! A narrator speaks one thing at a time and is made quiet before the terminal activity is posted,
 //! so nothing is ever said after the last word.
+
+mod actions;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -22,6 +25,8 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+pub use self::actions::RESULT;
+use self::actions::{has_result, together};
 use super::sentences::{Sentences, shortened};
 use crate::{
     domain::{
@@ -42,8 +47,12 @@ const MOST_QUEUED_ACTIONS: usize = 12;
 /// How fast a narrator speaks.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Least time between two thoughts made of reasoning.
+    /// Least time between two thoughts.
     pub thought_gap: Duration,
+    /// Least time between two actions; what ends meanwhile is told together.
+    pub action_gap: Duration,
+    /// How long an action that has ended waits for company.
+    pub action_company: Duration,
     /// How long a started tool call is held back in case it ends at once.
     pub action_grace: Duration,
     /// Longest silence. Plane calls a run stale after five minutes, and people lose faith earlier.
@@ -55,7 +64,9 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            thought_gap: Duration::from_secs(4),
+            thought_gap: Duration::from_secs(2),
+            action_gap: Duration::from_secs(1),
+            action_company: Duration::from_millis(250),
             action_grace: Duration::from_millis(400),
             heartbeat: Duration::from_secs(45),
             farewell: Duration::from_secs(3),
@@ -109,7 +120,8 @@ pub enum Note {
     },
     Quiet {
         farewell: bool,
-        done: oneshot::Sender<()>,
+        /// Told the keys of everything Plane shows.
+        done: oneshot::Sender<HashSet<String>>,
     },
 }
 
@@ -149,7 +161,9 @@ impl Narrator {
             next_part: FIRST_FREE_PART,
             began: now,
             last_spoke: now,
-            next_reasoning: now,
+            said: HashSet::new(),
+            next_thought: now,
+            next_action: now,
             paused_until: now,
             run,
         };
@@ -169,12 +183,17 @@ impl Narrator {
     }
 
     /// Ends the narration; nothing is said once this returns. With `farewell`, finished actions
-    /// that wait are said first, as far as the pace allows.
-    pub async fn quiet(self, farewell: bool) {
+    /// that wait are said first, as far as the pace allows. Gives the keys of what was said, and of what
+    /// had been before.
+    pub async fn quiet(self, farewell: bool) -> HashSet<String> {
         let (done, quiet) = oneshot::channel();
         self.tell(Note::Quiet { farewell, done });
-        if tokio::time::timeout(Duration::from_secs(8), quiet).await.is_err() {
-            tracing::warn!("a progress activity hangs; it is abandoned");
+        match tokio::time::timeout(Duration::from_secs(8), quiet).await {
+            Ok(shown) => shown.unwrap_or_default(),
+            Err(_) => {
+                tracing::warn!("a progress activity hangs; it is abandoned");
+                HashSet::new()
+            }
         }
     }
 }
@@ -205,7 +224,10 @@ struct Narration {
     next_part: u32,
     began: Instant,
     last_spoke: Instant,
-    next_reasoning: Instant,
+    /// What was thought aloud, letters and digits only.
+    said: HashSet<String>,
+    next_thought: Instant,
+    next_action: Instant,
     paused_until: Instant,
 }
 
@@ -221,7 +243,7 @@ impl Narration {
                         if farewell {
                             self.say_farewell().await;
                         }
-                        let _ = done.send(());
+                        let _ = done.send(self.already);
                         return;
                     }
                     Some(note) => self.take(note),
@@ -247,7 +269,11 @@ impl Narration {
             }
             Note::ActionFinished { started, draft } => {
                 self.actions.retain(|pending| pending.draft.key != started);
-                self.actions.push_back(PendingAction { draft, ready_at: Instant::now() });
+                if self.already.contains(&draft.key.to_string()) {
+                    return;
+                }
+                let ready_at = Instant::now() + self.pace.action_company;
+                self.actions.push_back(PendingAction { draft, ready_at });
                 if self.actions.len() > MOST_QUEUED_ACTIONS {
                     self.actions.pop_front();
                 }
@@ -258,7 +284,7 @@ impl Narration {
 
     fn think(&mut self, key: StepKey, body: &str) {
         let body = shortened(&body.split_whitespace().collect::<Vec<_>>().join(" "));
-        if !body.is_empty() {
+        if !body.is_empty() && self.is_new(&body) {
             self.thought = Some(Draft { key, saying: Saying::Thought { body }, detail: None });
         }
     }
@@ -270,31 +296,34 @@ impl Narration {
 
     fn next_wake(&self) -> Instant {
         let mut wake = self.last_spoke + self.pace.heartbeat;
-        if self.thought.is_some() {
-            wake = Instant::now();
-        } else if self.sentences.has_some() {
-            wake = wake.min(self.next_reasoning);
+        if self.thought.is_some() || self.sentences.has_some() {
+            wake = wake.min(self.next_thought);
         }
-        if let Some(pending) = self.actions.front() {
-            wake = wake.min(pending.ready_at);
+        if let Some(ready_at) = self.actions.iter().map(|pending| pending.ready_at).min() {
+            wake = wake.min(ready_at.max(self.next_action));
         }
         wake.max(self.paused_until)
     }
 
     async fn speak(&mut self) {
         let now = Instant::now();
-        if let Some(draft) = self.thought.take() {
+        if self.next_thought <= now
+            && let Some(draft) = self.thought.take()
+        {
+            self.next_thought = now + self.pace.thought_gap;
             return self.post(draft).await;
         }
-        if self.actions.front().is_some_and(|pending| pending.ready_at <= now) {
-            if let Some(pending) = self.actions.pop_front() {
-                self.post(pending.draft).await;
-            }
-            return;
+        if self.next_action <= now
+            && let Some(draft) = self.ready_actions(now)
+        {
+            self.next_action = now + self.pace.action_gap;
+            return self.post(draft).await;
         }
-        if self.next_reasoning <= now && self.sentences.has_some() {
-            self.next_reasoning = now + self.pace.thought_gap;
-            if let Some(body) = self.sentences.take() {
+        if self.next_thought <= now
+            && let Some(body) = self.sentences.take()
+        {
+            if self.is_new(&body) {
+                self.next_thought = now + self.pace.thought_gap;
                 let draft = Draft { key: self.free_key(), saying: Saying::Thought { body }, detail: None };
                 self.post(draft).await;
             }
@@ -305,11 +334,25 @@ impl Narration {
         }
     }
 
+    /// The actions that may be shown by now, as one. Those that began are told before those that ended.
+    fn ready_actions(&mut self, now: Instant) -> Option<Draft> {
+        let (ready, waiting): (VecDeque<_>, _) =
+            std::mem::take(&mut self.actions).into_iter().partition(|pending| pending.ready_at <= now);
+        self.actions = waiting;
+        together(ready.into_iter().map(|pending| pending.draft).collect())
+    }
+
+    fn is_new(&mut self, thought: &str) -> bool {
+        let heart: String = thought.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        self.said.insert(heart)
+    }
+
     async fn beat(&mut self, now: Instant) {
         let Some(body) = (self.heartbeat)(self.doing, now - self.began) else {
             self.last_spoke = now;
             return;
         };
+        self.next_thought = now + self.pace.thought_gap;
         let draft = Draft { key: self.free_key(), saying: Saying::Thought { body: shortened(&body) }, detail: None };
         self.post(draft).await;
     }
@@ -324,13 +367,13 @@ impl Narration {
         {
             self.post(thought).await;
         }
-        while let Some(pending) = self.actions.pop_front() {
-            if Instant::now() >= deadline || self.paused_until > Instant::now() {
-                tracing::debug!(dropped = self.actions.len() + 1, "progress is dropped for the answer's sake");
-                return;
-            }
-            self.post(pending.draft).await;
+        let finished = std::mem::take(&mut self.actions).into_iter().filter(|pending| has_result(&pending.draft));
+        let Some(draft) = together(finished.map(|pending| pending.draft).collect()) else { return };
+        if Instant::now() >= deadline || self.paused_until > Instant::now() {
+            tracing::debug!("progress is dropped for the answer's sake");
+            return;
         }
+        self.post(draft).await;
     }
 
     async fn post(&mut self, draft: Draft) {

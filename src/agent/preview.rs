@@ -4,6 +4,8 @@ use jiff::Timestamp;
 
 use super::{
     Agent,
+    budget::Room,
+    context::look::CUTS,
     journal::{Entry, JournalError, Said, decode},
     prompts::PromptError,
     session::Session,
@@ -17,6 +19,7 @@ use crate::{
     },
     llm::Request,
     plane::PlaneError,
+    tools::When,
 };
 
 /// A request, taken apart.
@@ -55,12 +58,12 @@ impl Agent {
     pub async fn preview(&self, run: &RunInfo, words: &str) -> Result<Preview, PreviewError> {
         let mut texts = self.texts(run);
         self.settle(run, &mut texts).await;
-        let markdown = self.read_context(run, texts.prompts()).await?;
+        let look = self.look(run, None).await?;
         let said = Said { activity: None, author: None, text: words.to_owned(), written_at: None };
         let skills = texts.chosen_skills(std::slice::from_ref(&said));
-        let mut entries = vec![Entry::Opened { at: Timestamp::now(), prompts: vec![said] }];
+        let mut entries = vec![Entry::Opened { at: Timestamp::now(), turn: None, prompts: vec![said] }];
         entries.extend(skills);
-        entries.push(Entry::ContextRead { markdown });
+        entries.push(Entry::ContextRead { look: look.map(Box::new) });
         self.taken_apart(&texts, &Session::fold(run.id, self.limits, 0, entries))
     }
 
@@ -76,8 +79,15 @@ impl Agent {
     }
 
     fn taken_apart(&self, texts: &Texts, session: &Session) -> Result<Preview, PreviewError> {
-        let request = self.request(texts, session, AskMode::Normal)?;
-        let sections = sections(&request, texts.guidance(), session.context());
+        let zone = session.last_look().map(|look| look.zone.as_str()).or(self.time_zone.as_deref());
+        let today = When::new(zone.unwrap_or("UTC"), Timestamp::now()).today_in_words();
+        let mut draft = self.draft(texts, session, AskMode::Normal, today)?;
+        let all = Room { limit: u64::MAX, squeezed: false };
+        let request = draft.at_a_glance(all, &self.meter, texts.prompts()).map(|fitted| fitted.request);
+        let request = request.unwrap_or_else(|| Request { messages: Vec::new(), tools: Vec::new() });
+        let look =
+            session.conversation().look.map(|(look, _)| look.to_markdown(texts.prompts(), CUTS[0])).transpose()?;
+        let sections = sections(&request, texts.guidance(), look.as_deref().unwrap_or_default());
         Ok(Preview { hash: texts.wording().hash.clone(), sections })
     }
 }

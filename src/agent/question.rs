@@ -8,12 +8,23 @@ use crate::{
     tools::ask_user,
 };
 
-/// A question the model asks; its call waits for the person's reply.
+/// A question; the call that asked it waits for the person's reply.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
     pub call_id: String,
     pub text: String,
-    pub options: Vec<String>,
+    pub kind: Kind,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// Words.
+    Words,
+    /// One of these, or several where that is said; words are accepted too.
+    Choice { options: Vec<String>, several: bool },
+    /// To sign in somewhere, so that a tool can go on.
+    SignIn { url: String },
 }
 
 impl Question {
@@ -22,34 +33,113 @@ impl Question {
     pub fn first_of(calls: &[ToolCall]) -> Option<Self> {
         calls.iter().filter(|call| call.name == ask_user::NAME).find_map(|call| {
             let args = ask_user::parse(&call.arguments).ok()?;
-            Some(Self { call_id: call.id.clone(), text: args.question, options: args.options })
+            let kind = if args.options.is_empty() {
+                Kind::Words
+            } else {
+                Kind::Choice { options: args.options, several: args.several }
+            };
+            Some(Self { call_id: call.id.clone(), text: args.question, kind })
         })
+    }
+
+    /// The options, where there are some.
+    #[must_use]
+    pub fn options(&self) -> &[String] {
+        match &self.kind {
+            Kind::Choice { options, .. } => options,
+            Kind::Words | Kind::SignIn { .. } => &[],
+        }
+    }
+
+    /// Whether several of them may be chosen.
+    #[must_use]
+    pub fn takes_several(&self) -> bool {
+        match &self.kind {
+            Kind::Choice { several, .. } => *several,
+            Kind::Words | Kind::SignIn { .. } => false,
+        }
     }
 
     /// How it is put to the person.
     #[must_use]
     pub fn ask(&self) -> Ask {
-        if self.options.is_empty() {
-            return Ask::Freely;
+        match &self.kind {
+            Kind::Words => Ask::Freely,
+            Kind::SignIn { url } => Ask::SignIn { url: url.clone() },
+            Kind::Choice { options, several } => {
+                let choice = |(number, label): (usize, &String)| Choice { id: choice_id(number), label: label.clone() };
+                Ask::Select { options: (1..).zip(options).map(choice).collect(), several: *several }
+            }
         }
-        let choice = |(number, label): (usize, &String)| Choice { id: choice_id(number), label: label.clone() };
-        Ask::Select { options: (1..).zip(&self.options).map(choice).collect() }
     }
 
     /// The reply as the model is to read it. Plane does not say whether a choice comes back as its
-    /// id or its label; people write the number, too.
+    /// id or its label; people write the number, too. What matches no option is the model's to judge.
     #[must_use]
     pub fn reply(&self, text: &str) -> String {
         let said = text.trim();
-        let chosen = (1..).zip(&self.options).find(|(number, label)| {
-            let plain = said.trim_end_matches(['.', ')']);
-            label.trim().eq_ignore_ascii_case(said)
-                || choice_id(*number).eq_ignore_ascii_case(said)
-                || number.to_string() == plain
-        });
-        let reply = chosen.map_or(said, |(_, label)| label.as_str());
-        format!("The person replied:\n\n{reply}")
+        match &self.kind {
+            Kind::Words => {
+                format!("The person replied:\n\n{said}\n\n[If this is no answer but a new request, do that instead.]")
+            }
+            Kind::SignIn { .. } => format!(
+                "The person was asked to sign in and replied:\n\n{said}\n\n[If they did sign in, call the tool again; \
+                 if not, go on without it.]"
+            ),
+            Kind::Choice { options, several } => match chosen(options, said).as_slice() {
+                [] => format!(
+                    "The person chose none of the options but wrote:\n\n{said}\n\n[Take it as the answer if it is one in \
+                     other words. If it is something new, leave the question and do what they ask now.]"
+                ),
+                [one] => format!("The person chose:\n\n{one}"),
+                many if *several => format!("The person chose:\n\n{}", list(many)),
+                many => format!("The person was to choose one and named several:\n\n{}", list(many)),
+            },
+        }
     }
+}
+
+fn list(labels: &[&String]) -> String {
+    labels.iter().map(|label| format!("- {label}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The options a reply names, and nothing else, in their order; empty if any part of it names none.
+fn chosen<'a>(options: &'a [String], said: &str) -> Vec<&'a String> {
+    if let Some(one) = option_named(options, said) {
+        return vec![one];
+    }
+    let Some(mut named) = parts(said).iter().map(|part| option_named(options, part)).collect::<Option<Vec<_>>>() else {
+        return Vec::new();
+    };
+    named.sort_by_key(|label| options.iter().position(|option| option == *label));
+    named.dedup();
+    named
+}
+
+/// A reply cut at commas, line ends and the "and" of a few languages; or a JSON list, as a client may
+/// send several choices.
+fn parts(said: &str) -> Vec<String> {
+    if let Ok(list) = serde_json::from_str::<Vec<String>>(said) {
+        return list;
+    }
+    const BETWEEN: [&str; 9] = [" and ", " und ", " et ", " y ", " e ", " & ", " + ", "、", " og "];
+    let mut text = said.to_owned();
+    for word in BETWEEN {
+        text = text.replace(word, ",");
+    }
+    text.split([',', ';', '\n']).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// By label, whatever its case, by id, or by number.
+fn option_named<'a>(options: &'a [String], part: &str) -> Option<&'a String> {
+    let part = part.trim().trim_matches(['"', '\'']);
+    let plain = part.trim_start_matches(['#', '-', '*', ' ']).trim_end_matches(['.', ')', ':']).trim();
+    let label_of = |text: &str| text.trim_start_matches(['-', '*', ' ']).trim().to_lowercase();
+    let same = |label: &str| label_of(label) == label_of(part);
+    let found = (1..).zip(options).find(|(number, label)| {
+        same(label) || choice_id(*number).eq_ignore_ascii_case(plain) || number.to_string() == plain
+    });
+    found.map(|(_, label)| label)
 }
 
 fn choice_id(number: usize) -> String {
@@ -60,16 +150,53 @@ fn choice_id(number: usize) -> String {
 mod tests {
     use super::*;
 
+    fn question(several: bool) -> Question {
+        let options = vec!["High".to_owned(), "Low".to_owned(), "Größer, später".to_owned()];
+        Question { call_id: "q".to_owned(), text: "Which?".to_owned(), kind: Kind::Choice { options, several } }
+    }
+
     #[test]
     fn a_choice_is_understood_by_label_id_or_number() {
-        let options = vec!["High".to_owned(), "Low".to_owned()];
-        let question = Question { call_id: "q".to_owned(), text: "Which?".to_owned(), options };
-        let cases =
-            [("low", "Low"), ("option-2", "Low"), ("2", "Low"), ("1.", "High"), ("neither", "neither"), ("3", "3")];
+        let cases = [
+            ("low", "Low"),
+            ("option-2", "Low"),
+            ("2", "Low"),
+            ("1.", "High"),
+            ("#1)", "High"),
+            ("größer, SPÄTER", "Größer, später"),
+        ];
         for (said, meant) in cases {
-            assert!(question.reply(said).ends_with(&format!("\n\n{meant}")), "{said}");
+            assert_eq!(question(false).reply(said), format!("The person chose:\n\n{meant}"), "{said}");
         }
-        let Ask::Select { options } = question.ask() else { panic!() };
+        let Ask::Select { options, several: false } = question(false).ask() else { panic!() };
         assert_eq!(options[1], Choice { id: "option-2".to_owned(), label: "Low".to_owned() });
+    }
+
+    #[test]
+    fn several_choices_are_understood_however_they_are_written() {
+        for said in
+            ["1, 2", "2 and 1", "Low, High", "[\"option-1\", \"option-2\"]", "1\n2", "high und 2", "- High\n- Low"]
+        {
+            assert_eq!(question(true).reply(said), "The person chose:\n\n- High\n- Low", "{said}");
+        }
+        assert!(question(false).reply("1, 2").starts_with("The person was to choose one and named several"));
+        assert_eq!(question(true).reply("2"), "The person chose:\n\nLow");
+    }
+
+    #[test]
+    fn what_names_no_option_is_left_to_the_model() {
+        for said in ["neither", "4", "1 and also the blue one", "Forget it: who wrote the crash report?"] {
+            let reply = question(true).reply(said);
+            assert!(reply.starts_with("The person chose none of the options but wrote:") && reply.contains(said));
+            assert!(reply.contains("If it is something new, leave the question"), "{reply}");
+        }
+    }
+
+    #[test]
+    fn a_sign_in_asks_with_its_address_and_sends_the_model_back_to_its_tool() {
+        let kind = Kind::SignIn { url: "https://auth.example/".to_owned() };
+        let question = Question { call_id: "c".to_owned(), text: "Sign in".to_owned(), kind };
+        assert_eq!(question.ask(), Ask::SignIn { url: "https://auth.example/".to_owned() });
+        assert!(question.reply("done").contains("call the tool again"));
     }
 }

@@ -1,49 +1,50 @@
 //! The request a model gets: system prompt, guidance, conversation, tools. The turn sends it, and
 //! `aileron prompts render` shows it.
 
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
     Agent,
+    budget::Draft,
     prompts::{PromptError, nothing},
     session::Session,
     step::AskMode,
     texts::Texts,
 };
-use crate::{
-    domain::talk::{Message, ToolOffer},
-    llm::Request,
-    tools::load_skill,
-};
+use crate::{domain::talk::ToolOffer, tools::load_skill};
 
 impl Agent {
-    /// The request for the session as it stands.
-    pub(super) fn request(&self, texts: &Texts, session: &Session, mode: AskMode) -> Result<Request, PromptError> {
-        let mut messages = vec![Message::System { text: self.system(texts)? }];
-        messages.extend(session.messages());
-        match mode {
-            AskMode::Normal => {}
-            AskMode::AfterEmpty => {
-                messages.push(Message::User { text: texts.prompts().render("empty_answer.md", nothing())? });
-            }
+    /// The request for the session as it stands, in parts, before it is fitted into the model's window.
+    /// `today` is the day in the words of the place.
+    pub(super) fn draft(
+        &self,
+        texts: &Texts,
+        session: &Session,
+        mode: AskMode,
+        today: String,
+    ) -> Result<Draft, PromptError> {
+        let system = self.system(texts, today)?;
+        let tail = match mode {
+            AskMode::Normal => None,
+            AskMode::AfterEmpty => Some(texts.prompts().render("empty_answer.md", nothing())?),
+            AskMode::AfterRaw => Some(texts.prompts().render("raw_answer.md", nothing())?),
             AskMode::WrapUp => {
                 let values = json!({ "max_steps": self.limits.max_steps });
-                messages.push(Message::User { text: texts.prompts().render("out_of_steps.md", values)? });
+                Some(texts.prompts().render("out_of_steps.md", values)?)
             }
-        }
+        };
         let tools = match mode {
-            AskMode::Normal | AskMode::AfterEmpty => offers(texts, session),
+            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw => offers(texts, session),
             AskMode::WrapUp => Vec::new(),
         };
-        Ok(Request { messages, tools })
+        Ok(Draft::new(system, session.conversation(), tail, tools))
     }
 
     /// Our rules, and behind them the workspace's guidance.
-    fn system(&self, texts: &Texts) -> Result<String, PromptError> {
+    fn system(&self, texts: &Texts, today: String) -> Result<String, PromptError> {
         let values = json!({
             "agent_name": self.name,
-            "today": Timestamp::now().strftime("%Y-%m-%d").to_string(),
+            "today": today,
             "workspace": texts.workspace_name(),
             "can_write": texts.wording().toolbox.can_write(),
         });

@@ -1,4 +1,8 @@
 //! Cuts a stream of reasoning into whole sentences fit to be shown as a thought.
+//!
+//! A thought is a sign of what is going on, not a transcript: of what was reasoned since the last one
+//! only the newest sentences that mean something to a reader are shown. Hesitation, ids, code and the
+//! like are left out.
 
 /// Longest thought, in characters; Plane documents no limit, short ones read well.
 pub const THOUGHT_LIMIT_CHARS: usize = 280;
@@ -55,10 +59,40 @@ impl Sentences {
     }
 }
 
-/// One line of plain text: thoughts are not rendered as Markdown.
+/// One line of plain text, of the sentences that are worth showing: thoughts are not rendered as
+/// Markdown.
 fn plain(text: &str) -> String {
-    let text = text.replace(['*', '#', '`'], "");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut sentences = Vec::new();
+    let mut rest = text;
+    while let Some(end) = first_end(rest) {
+        sentences.push(&rest[..end]);
+        rest = &rest[end..];
+    }
+    sentences.push(rest);
+    let words = |sentence: &str| {
+        let sentence = sentence.replace(['*', '#', '`'], "");
+        sentence.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let told: Vec<_> = sentences.into_iter().map(words).filter(|sentence| is_telling(sentence)).collect();
+    told.join(" ")
+}
+
+/// Whether a sentence says something to someone who sees only it.
+fn is_telling(sentence: &str) -> bool {
+    const HESITATION: [&str; 12] =
+        ["hmm", "wait", "okay", "ok", "alright", "well", "actually", "uh", "oh", "right", "yes", "no"];
+    let first: String = sentence.chars().take_while(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let looks_like_code = sentence.contains(['{', '}', '<', '>', '|', '=', '_', '\\']);
+    let has_id = sentence
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .any(|word| word.len() >= 32 || uuid::Uuid::try_parse(word).is_ok());
+    let long_enough = sentence.chars().filter(|c| c.is_alphanumeric()).count() >= 8;
+    long_enough && !looks_like_code && !has_id && !HESITATION.contains(&first.as_str())
+}
+
+/// Where the first whole sentence ends.
+fn first_end(text: &str) -> Option<usize> {
+    ends(text).next()
 }
 
 /// Cuts text to the length of a thought.
@@ -71,19 +105,20 @@ pub fn shortened(text: &str) -> String {
     format!("{}…", cut.trim_end())
 }
 
-/// Where the last whole sentence ends: after its mark, if white space or a line end follows.
+/// Where the last whole sentence ends.
 fn last_end(text: &str) -> Option<usize> {
-    let mut end = None;
+    ends(text).last()
+}
+
+/// Where sentences end: after their mark, if white space or a line end follows.
+fn ends(text: &str) -> impl Iterator<Item = usize> + '_ {
     let mut previous: Option<char> = None;
-    for (at, character) in text.char_indices() {
+    text.char_indices().filter_map(move |(at, character)| {
         let after_mark = previous.is_some_and(|mark| matches!(mark, '.' | '!' | '?' | '…'));
         let wide_mark = matches!(character, '。' | '！' | '？');
-        if character == '\n' || wide_mark || (after_mark && character.is_whitespace()) {
-            end = Some(at + character.len_utf8());
-        }
         previous = Some(character);
-    }
-    end
+        (character == '\n' || wide_mark || (after_mark && character.is_whitespace())).then(|| at + character.len_utf8())
+    })
 }
 
 #[cfg(test)]
@@ -105,10 +140,20 @@ mod tests {
     #[test]
     fn only_whole_sentences_are_said_and_none_twice() {
         assert_eq!(
-            said(&["I look at ", "the crash. Then", " at v1.2 of it.", "\nDone"]),
+            said(&["I look at ", "the crash. Then", " at v1.2 of it.", "\nDone with that"]),
             ["I look at the crash.", "Then at v1.2 of it."]
         );
         assert_eq!(said(&["no end yet"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_what_means_something_to_a_reader_is_said() {
+        let dull = "Hmm, let me think about it. Wait. {\"query\": 1} is the call. \
+                    The item is 66666666-6666-4666-8666-66666666abcd. Ok!\n";
+        assert_eq!(said(&[dull]), Vec::<String>::new());
+        let mixed = "Okay, so what now? The crash began with build 1187.\n";
+        assert_eq!(said(&[mixed]), ["The crash began with build 1187."]);
+        assert_eq!(said(&["これはクラッシュの問題です。"]), ["これはクラッシュの問題です。"]);
     }
 
     #[test]

@@ -8,33 +8,39 @@
 //!    ▲                                        └────Answered────▶ Closing ─Intended─▶ Posting ─┐
 //!    └───────────────────────────────────Closed───────────────────────────────────────────────┘
 //! ```
+//! `Compacted` shortens the conversation in any phase and changes nothing else.
 //! `Stopped`, `Failed` and `BoundHit` lead from any phase of a turn to `Closing`; once a terminal
 //! activity is intended, nothing but its outcome is absorbed. `Opened` leads on from a stop not yet confirmed.
 
-mod plan;
 mod questions;
 pub mod skills;
 mod transcript;
+mod work;
 
 use std::collections::{HashMap, HashSet};
 
 use self::transcript::Transcript;
+pub use self::{
+    questions::FAILED_RESULT,
+    transcript::{Conversation, Talk},
+};
 use super::{
     Limits,
+    context::look::Look,
     journal::{Bound, Entry, Failure, FailureCode, Outcome, Said, TakenSkill},
+    polish,
     question::Question,
     step::{AskMode, Ending, Step},
 };
-use crate::{
-    domain::{
-        activity::Draft,
-        ids::RunId,
-        talk::{AssistantMessage, Finish, ToolCall},
-        write::PlannedWrite,
-    },
-    tools::ask_user,
+use crate::domain::{
+    activity::Draft,
+    ids::RunId,
+    talk::{AssistantMessage, Finish, ToolCall},
+    write::PlannedWrite,
 };
 
+/// How often the same call with the same arguments is carried out in one turn.
+const SAME_CALL_LIMIT: u32 = 2;
 /// What the model reads in place of a result when a turn ends before its time.
 const NOT_CARRIED_OUT: &str = "Not carried out: the turn ended before.";
 const OUTCOME_UNKNOWN: &str = "The turn ended while this was being carried out. It may or may not have happened: look before you say anything of it.";
@@ -45,6 +51,8 @@ pub struct Session {
     run: RunId,
     max_steps: u32,
     turn: u32,
+    /// Entries ever absorbed, those before the fold included.
+    entries: u64,
     /// Entries absorbed in this turn; with the turn it names every effect.
     step: u32,
     /// Replies of the model in this turn.
@@ -60,6 +68,8 @@ pub struct Session {
     unsure: Vec<String>,
     /// The newest visible text of this turn, the best answer if a bound cuts it short.
     best_text: String,
+    /// The prompt this turn opened with.
+    last_said: Option<Said>,
     /// Words taken from the run's comment, whose own event may still come.
     from_comment: Option<Said>,
     /// The skills in force, in the order they were taken.
@@ -99,6 +109,7 @@ impl Session {
             run,
             max_steps: limits.max_steps.max(1),
             turn: 0,
+            entries: 0,
             step: 0,
             asked: 0,
             phase: Phase::Resting { question: None },
@@ -107,19 +118,29 @@ impl Session {
             intended_calls: HashSet::new(),
             unsure: Vec::new(),
             best_text: String::new(),
+            last_said: None,
             from_comment: None,
             skills: Vec::new(),
             wording: None,
         }
     }
 
-    /// The state that wrote these entries, the first of them after so many turns that are forgotten.
-    pub fn fold(run: RunId, limits: Limits, forgotten: u32, entries: impl IntoIterator<Item = Entry>) -> Self {
-        let mut session = Self { turn: forgotten, ..Self::new(run, limits) };
+    /// The state that wrote these entries, the first of which has the number `from` among all there ever
+    /// were. Turns that are not given keep their numbers: how many they were is told by the first turn
+    /// that is, and bounded by `from`, since each had an entry.
+    pub fn fold(run: RunId, limits: Limits, from: u64, entries: impl IntoIterator<Item = Entry>) -> Self {
+        let turn = u32::try_from(from).unwrap_or(u32::MAX / 2);
+        let mut session = Self { turn, entries: from, ..Self::new(run, limits) };
         for entry in entries {
             session.absorb(entry);
         }
         session
+    }
+
+    /// What was said, for the next request.
+    #[must_use]
+    pub fn conversation(&self) -> Conversation<'_> {
+        self.transcript.conversation()
     }
 
     #[must_use]
@@ -139,15 +160,25 @@ impl Session {
     /// Takes what happened. An entry that has no place in the present phase changes nothing, so a
     /// journal can be folded whatever it holds.
     pub fn absorb(&mut self, entry: Entry) {
+        self.take(entry);
+        self.entries += 1;
+    }
+
+    fn take(&mut self, entry: Entry) {
         match entry {
-            Entry::Opened { prompts, .. } => self.open(prompts),
-            Entry::ContextRead { markdown } => self.read_context(markdown),
+            Entry::Opened { turn, prompts, .. } => self.open(turn, prompts),
+            Entry::ContextRead { look } => self.read_context(look),
+            Entry::Compacted { through_turn, summary, expects, skills } => {
+                self.skills = skills;
+                self.compact(through_turn, summary, expects);
+            }
             Entry::Worded { hash } => self.wording = Some(hash),
             Entry::SkillTaken { skill, text } => self.take_skill(skill, text),
             Entry::Steered { prompts } => self.steer(prompts),
             Entry::Answered { message, finish, .. } => self.answered(message, &finish),
             Entry::WriteIntended { call_id, write, .. } => self.write_intended(call_id, write),
             Entry::ToolDone { call_id, text, .. } => self.tool_done(call_id, text),
+            Entry::SignInAsked { call_id, text, url } => self.sign_in_asked(call_id, text, url),
             Entry::BoundHit { bound } => {
                 let best = self.best_text.clone();
                 self.end_early(Ending::Bounded { bound, best });
@@ -161,17 +192,18 @@ impl Session {
         }
     }
 
-    fn begin_turn(&mut self) {
-        self.turn += 1;
+    fn begin_turn(&mut self, number: Option<u32>) {
+        self.turn = number.unwrap_or(self.turn + 1);
         self.step = 0;
         self.asked = 0;
         self.calls_made.clear();
         self.intended_calls.clear();
         self.unsure.clear();
         self.best_text.clear();
+        self.last_said = None;
     }
 
-    fn open(&mut self, prompts: Vec<Said>) {
+    fn open(&mut self, turn: Option<u32>, prompts: Vec<Said>) {
         let question = if let Phase::Resting { question } = &mut self.phase {
             question.take()
         } else if self.phase == Phase::Closing(Ending::Stopped) {
@@ -180,28 +212,38 @@ impl Session {
         } else {
             return;
         };
-        self.begin_turn();
+        self.begin_turn(turn);
         if question.is_none() {
             // A question belongs to the work it interrupts, and so does the reply.
             self.skills.clear();
         }
+        self.transcript.begin(self.turn, self.entries);
+        self.last_said = prompts.first().cloned();
         if let [said @ Said { activity: None, .. }] = prompts.as_slice() {
             self.from_comment = Some(said.clone());
         }
         let mut prompts = prompts.into_iter();
         if let Some(question) = question {
-            let reply = question.reply(&prompts.next().map(|said| said.text).unwrap_or_default());
-            self.transcript.result(question.call_id, reply);
+            let said = prompts.next();
+            let reply = question.reply(said.as_ref().map_or("", |said| &said.text));
+            self.transcript.reply(question.call_id, said, reply);
         }
-        self.transcript.make_room_for_context();
         prompts.for_each(|said| self.transcript.person_says(said));
         self.go(Phase::Reading);
     }
 
-    fn read_context(&mut self, markdown: String) {
+    fn read_context(&mut self, look: Option<Box<Look>>) {
         if self.phase == Phase::Reading {
-            self.transcript.show_context(markdown);
+            self.transcript.show(look);
             self.go(Phase::Asking(AskMode::Normal));
+        }
+    }
+
+    /// The turn under way is never compacted: it would lose the newest words.
+    fn compact(&mut self, through_turn: u32, summary: String, expects: Option<Said>) {
+        if through_turn < self.turn {
+            self.transcript.compact(through_turn, summary);
+            self.from_comment = expects;
         }
     }
 
@@ -232,17 +274,22 @@ impl Session {
         if text.is_empty() {
             return self.empty_answer(mode, finish);
         }
+        if mode == AskMode::Normal && polish::is_raw_data(&text) {
+            return self.go(Phase::Asking(AskMode::AfterRaw));
+        }
         self.transcript.model_says(message);
         self.go(Phase::Closing(match mode {
             AskMode::WrapUp => Ending::Bounded { bound: Bound::Steps, best: text },
-            AskMode::Normal | AskMode::AfterEmpty => Ending::Answer { text, cut: *finish == Finish::Length },
+            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw => {
+                Ending::Answer { text, cut: *finish == Finish::Length }
+            }
         }));
     }
 
     fn empty_answer(&mut self, mode: AskMode, finish: &Finish) {
         match mode {
             AskMode::Normal => self.go(Phase::Asking(AskMode::AfterEmpty)),
-            AskMode::AfterEmpty => {
+            AskMode::AfterEmpty | AskMode::AfterRaw => {
                 let detail =
                     if *finish == Finish::Length { "The output limit was used up before any text." } else { "" };
                 self.end_early(Ending::Failed(Failure { code: FailureCode::EmptyAnswer, detail: detail.to_owned() }));
@@ -254,65 +301,10 @@ impl Session {
         }
     }
 
-    fn begin_work(&mut self, message: AssistantMessage) {
-        for call in &message.calls {
-            *self.calls_made.entry((call.name.clone(), call.arguments.clone())).or_insert(0) += 1;
-        }
-        // One question at a time: the first well-formed one is asked once all other calls are done.
-        let question = Question::first_of(&message.calls).filter(|_| self.allowed().tool(ask_user::NAME));
-        let asked = question.as_ref().map(|question| &question.call_id);
-        let open = message.calls.iter().map(|call| &call.id).filter(|id| Some(*id) != asked).cloned().collect();
-        let calls = message.calls.clone();
-        self.transcript.model_says(message);
-        self.step += 1;
-        self.phase = Phase::Working { base_step: self.step, calls, open, intended: HashMap::new(), question };
-        self.leave_work_if_done();
-    }
-
-    /// No step of its own: what is said of the call keeps its key however often it is taken up.
-    fn write_intended(&mut self, call_id: String, planned: PlannedWrite) {
-        if let Phase::Working { calls, open, intended, .. } = &mut self.phase
-            && open.contains(&call_id)
-        {
-            if let Some(call) = calls.iter().find(|call| call.id == call_id) {
-                self.intended_calls.insert((call.name.clone(), call.arguments.clone()));
-            }
-            intended.insert(call_id, planned);
-        }
-    }
-
-    fn tool_done(&mut self, call_id: String, text: String) {
-        let Phase::Working { open, .. } = &mut self.phase else {
-            return;
-        };
-        let Some(at) = open.iter().position(|id| *id == call_id) else {
-            return;
-        };
-        open.remove(at);
-        self.transcript.result(call_id, text);
-        self.step += 1;
-        self.leave_work_if_done();
-    }
-
-    fn leave_work_if_done(&mut self) {
-        let Phase::Working { open, question, .. } = &mut self.phase else {
-            return;
-        };
-        if !open.is_empty() {
-            return;
-        }
-        let next = match question.take() {
-            Some(question) => Phase::Closing(Ending::Question(question)),
-            None if self.asked >= self.max_steps => Phase::Asking(AskMode::WrapUp),
-            None => Phase::Asking(AskMode::Normal),
-        };
-        self.phase = next;
-    }
-
     fn stopped(&mut self) {
         if self.is_resting() {
             self.abandon_question("The person stopped the run instead of replying.");
-            self.begin_turn();
+            self.begin_turn(None);
             self.go(Phase::Closing(Ending::Stopped));
             return;
         }

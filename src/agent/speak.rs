@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{
     Limits,
     journal::{Bound, Failure},
+    polish,
     prompts::{PromptError, Prompts, nothing},
     step::Ending,
 };
@@ -16,9 +17,35 @@ use crate::domain::{
 /// Longest answer in characters; Plane documents no limit, and beyond this nobody reads a comment.
 const ANSWER_LIMIT_CHARS: usize = 20_000;
 
+/// Where work items are found, and which keys are known to be some.
+pub(super) struct Links<'a> {
+    pub(super) browse: Option<&'a str>,
+    pub(super) is_known: &'a dyn Fn(&str) -> bool,
+}
+
+/// The terminal activity of an ending, with its work items linked.
+pub(super) fn compose_linked(
+    prompts: &Prompts,
+    limits: Limits,
+    ending: &Ending,
+    key: StepKey,
+    links: &Links<'_>,
+) -> Draft {
+    let mut draft = compose(prompts, limits, ending, key);
+    if let (Some(browse), Saying::Response { body } | Saying::Elicitation { body, .. }) =
+        (links.browse, &mut draft.saying)
+    {
+        *body = polish::link_keys(body, browse, links.is_known);
+    }
+    draft
+}
+
 /// The terminal activity of an ending.
 pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: StepKey) -> Draft {
     let saying = match ending {
+        Ending::Answer { text, cut: false } if polish::is_raw_data(text) => {
+            Saying::Response { body: polish::fenced(text) }
+        }
         Ending::Answer { text, cut: false } => Saying::Response { body: text.clone() },
         Ending::Answer { text, cut: true } => {
             Saying::Response { body: or_plain(prompts.render("cut_answer.md", json!({ "text": text })), text) }
@@ -26,7 +53,11 @@ pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: S
         Ending::Bounded { bound, best } => Saying::Response { body: bounded(prompts, limits, *bound, best) },
         Ending::Stopped => Saying::Response { body: or_plain(prompts.render("stopped.md", nothing()), "Stopped.") },
         Ending::Question(question) => {
-            let values = json!({ "question": question.text, "options": question.options });
+            let values = json!({
+                "question": question.text,
+                "options": question.options(),
+                "several": question.takes_several(),
+            });
             let body = or_plain(prompts.render("question.md", values), &question.text);
             Saying::Elicitation { body, ask: question.ask() }
         }

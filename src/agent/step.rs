@@ -12,6 +12,8 @@ pub enum AskMode {
     Normal,
     /// The last reply was empty: remind it that the person waits for words.
     AfterEmpty,
+    /// The last reply was raw data: ask for words.
+    AfterRaw,
     /// The steps are used up: no tools, answer with what there is.
     WrapUp,
 }

@@ -243,6 +243,7 @@ mod tests {
             journal_len: 0,
             history_lost: false,
             spent: crate::domain::usage::Spent::default(),
+            fold_from: 0,
         }
     }
 

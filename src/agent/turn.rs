@@ -7,13 +7,19 @@
 
 mod ask;
 mod close;
+mod compact;
 mod open;
 mod resume;
 mod spend;
 mod work;
 mod write;
 
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -22,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Agent,
+    gist::Gist,
     journal::{self, Bound, Entry, Failure, FailureCode},
     narrator::{Doing, Heartbeat, Narrator, Note, Pace},
     session::Session,
@@ -32,6 +39,7 @@ use crate::{
     domain::{disposition::Disposition, event::RunInfo, ids::ActivityId, usage::Spent},
     plane::PlaneError,
     store::{Claim, JournalStep, Lease, Release, RunRecord, StoreError, Waiting},
+    tools::When,
 };
 
 /// Attempts at reading the work item before the person is told that Plane does not answer.
@@ -69,6 +77,16 @@ enum Cut<T> {
     Deadline,
 }
 
+/// What is done about requests of this turn that the provider finds too long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Squeeze {
+    None,
+    /// The last one was: the next has to be a good deal shorter.
+    Next,
+    /// One was, and one of so many tokens was sent instead.
+    To(u64),
+}
+
 /// What the loop does after a step.
 enum Flow {
     Go,
@@ -81,19 +99,16 @@ impl Agent {
     /// # Errors
     /// The store failed or the lease is lost; nothing more may be done on it.
     pub async fn advance(&self, claim: Claim, control: Control) -> Result<Release, StoreError> {
-        let entries: Result<Vec<_>, _> = claim.journal.iter().map(|text| journal::decode(text)).collect();
-        let entries = match entries {
+        let entries = match journal::decode_all(&claim.journal) {
             Ok(entries) => entries,
             Err(error) => {
                 tracing::error!(%error, "the run's journal cannot be read; the run is given up");
                 return Ok(self.give_up(&claim.record.info, error.to_string()).await);
             }
         };
-        // Turns that were forgotten keep their numbers: no effect may get the name of an earlier one. Their
-        // count is not known any more, but each had an entry.
-        let forgotten = claim.record.journal_len.saturating_sub(claim.journal.len() as u64);
-        let forgotten = u32::try_from(forgotten).unwrap_or(u32::MAX / 2);
-        let session = Session::fold(claim.lease.run, self.limits, forgotten, entries);
+        // Turns that were forgotten keep their numbers: no effect may get the name of an earlier one.
+        let from = claim.record.journal_len.saturating_sub(claim.journal.len() as u64);
+        let session = Session::fold(claim.lease.run, self.limits, from, entries);
         let mut drive = Drive {
             agent: self,
             texts: self.texts(&claim.record.info),
@@ -103,7 +118,10 @@ impl Agent {
             session,
             waiting: claim.waiting,
             narrator: None,
+            said: HashSet::new(),
             already: HashMap::new(),
+            squeeze: Squeeze::None,
+            compacted: 0,
             deadline: Instant::now() + self.limits.max_turn,
             taken_up_at: Instant::now(),
             status_asked_at: Instant::now(),
@@ -125,9 +143,14 @@ struct Drive<'a> {
     texts: Texts,
     waiting: Waiting,
     narrator: Option<Narrator>,
+    /// What narrators of this process have said, by step key: the next one does not say it again.
+    said: HashSet<String>,
     /// What Plane shows from an earlier attempt at this turn, by step key. It is read when a turn is
     /// resumed; an attempt of this process that fails leaves the run, so nothing is missing here.
     already: HashMap<String, ActivityId>,
+    squeeze: Squeeze,
+    /// How often this turn had to be compacted.
+    compacted: u32,
     deadline: Instant,
     taken_up_at: Instant,
     /// When Plane was last asked where the run stands, or when the run was taken up.
@@ -181,9 +204,9 @@ impl Drive<'_> {
         self.doing(Doing::Reading);
         let agent = self.agent;
         let info = self.record.info.clone();
-        let texts = self.texts.clone();
-        let entry = match self.unless_cut(agent.read_context(&info, texts.prompts())).await {
-            Cut::Done(Ok(markdown)) => Entry::ContextRead { markdown },
+        let before = self.session.last_look().cloned();
+        let entry = match self.unless_cut(agent.look(&info, before.as_ref())).await {
+            Cut::Done(Ok(look)) => Entry::ContextRead { look: look.map(Box::new) },
             Cut::Done(Err(error)) => match self.context_failure(&error) {
                 Some(failure) => Entry::Failed { failure },
                 None => return Ok(self.later(&error)),
@@ -222,14 +245,34 @@ impl Drive<'_> {
         for reply in &replies {
             self.record.spent.add(&Spent::on(reply.usage));
         }
+        let gist = entries.iter().any(|entry| matches!(entry, Entry::Closed { .. })).then(|| self.gist()).flatten();
         let encoded = entries.iter().map(journal::encode).collect();
-        let step = JournalStep { entries: encoded, consumed, stop_consumed, replies };
+        let step = JournalStep { entries: encoded, consumed, stop_consumed, replies, fold_from: None, gist };
+        self.take_up(step, entries).await
+    }
+
+    /// Writes a step and absorbs its entries.
+    async fn take_up(&mut self, step: JournalStep, entries: Vec<Entry>) -> Result<(), StoreError> {
         self.waiting = self.agent.store.append(self.lease, step).await?;
         self.record.attempts = 0;
         for entry in entries {
             self.session.absorb(entry);
         }
         Ok(())
+    }
+
+    /// The clocks of the place the work item was looked at from.
+    fn when(&self) -> When {
+        let zone = self.session.last_look().map(|look| look.zone.as_str()).or(self.agent.time_zone.as_deref());
+        When::new(zone.unwrap_or("UTC"), Timestamp::now())
+    }
+
+    /// What later runs on the same work item are to know of this one.
+    fn gist(&self) -> Option<String> {
+        let exchange = self.session.exchange()?;
+        let (by, asked) = exchange.said.map_or((None, ""), |said| (said.author.clone(), said.text.as_str()));
+        let talk = (asked, exchange.answered);
+        Some(Gist::new(self.run().workspace, Timestamp::now(), exchange.went_on, by, talk).encode())
     }
 
     /// Learns what came in since the last step.
@@ -290,7 +333,8 @@ impl Drive<'_> {
     }
 
     fn narrate(&mut self, note: Note) {
-        let (agent, record, already, texts) = (self.agent, &self.record, &self.already, &self.texts);
+        let (agent, record, texts) = (self.agent, &self.record, &self.texts);
+        let (already, said) = (&self.already, &self.said);
         let narrator = self.narrator.get_or_insert_with(|| {
             let heartbeat = heartbeat(texts);
             let run = record.info.clone();
@@ -298,7 +342,7 @@ impl Drive<'_> {
                 &agent.tasks,
                 agent.plane.clone(),
                 run,
-                already.keys().cloned().collect(),
+                already.keys().chain(said).cloned().collect(),
                 Pace::default(),
                 heartbeat,
             )
@@ -309,7 +353,7 @@ impl Drive<'_> {
     /// Makes sure that no progress is posted from here on.
     async fn hush(&mut self, farewell: bool) {
         if let Some(narrator) = self.narrator.take() {
-            narrator.quiet(farewell).await;
+            self.said.extend(narrator.quiet(farewell).await);
         }
     }
 }

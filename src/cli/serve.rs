@@ -15,7 +15,7 @@ use super::{configured, logs, say};
 use crate::{
     agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library},
     config::{Config, ModelChain, StoreConfig, load::Sources},
-    llm::{Model, adapters},
+    llm::{Model, adapters, tokens::TokenMeter},
     plane::{self, PlaneApi, client::PlaneClient, credentials::Credentials, facts::Facts, oauth::OAuthClient},
     server::{self, Parts, control},
     store::{
@@ -261,6 +261,8 @@ pub(super) fn agent(config: &Config, seams: Seams, library: Arc<Library>) -> Age
         facts: Facts::new(plane.clone(), config.plane.facts_ttl),
         plane,
         models,
+        meter: Arc::new(TokenMeter::for_model(&config.models.usual.first.model)),
+        time_zone: config.agent.time_zone.clone(),
         library,
         guidance: Guidance::new(config.guidance.clone(), config.plane.facts_ttl),
         credentials,

@@ -50,6 +50,7 @@ pub(super) struct RawStore {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawPlane {
     pub api_url: Option<String>,
+    pub web_url: Option<String>,
     #[serde(deserialize_with = "one_or_many")]
     pub webhook_secrets: Vec<RawSecret>,
     pub request_timeout_secs: Option<u32>,
@@ -89,6 +90,7 @@ pub(super) struct RawAgent {
     pub fallback_on: Option<Vec<ErrorClass>>,
     pub prompts_dir: Option<PathBuf>,
     pub tools_dir: Option<PathBuf>,
+    pub time_zone: Option<String>,
     pub concurrency: Option<u32>,
     pub max_steps: Option<u32>,
     pub max_turn_secs: Option<u32>,

@@ -39,7 +39,8 @@ pub(super) fn resolve(
     let guidance = resolver.guidance(raw.projects);
     let models = resolver.models(&raw.agent, &raw.models, &raw.providers, &raw.workspaces);
     let budget = resolver.budget(&raw.budget);
-    let agent = agent(raw.agent, base);
+    let time_zone = resolver.time_zone(raw.agent.time_zone.as_deref());
+    let agent = AgentConfig { time_zone, ..agent(raw.agent, base) };
     let log = LogConfig {
         format: raw.log.format.unwrap_or(LogFormat::Text),
         filter: raw.log.filter.unwrap_or_else(|| "info".to_owned()),
@@ -71,6 +72,7 @@ fn agent(raw: RawAgent, base: &Path) -> AgentConfig {
         name: raw.name.unwrap_or_else(|| "aileron".to_owned()),
         prompts_dir: base.join(raw.prompts_dir.unwrap_or_else(|| "prompts".into())),
         tools_dir: base.join(raw.tools_dir.unwrap_or_else(|| "tools".into())),
+        time_zone: None,
         concurrency: raw.concurrency.unwrap_or(32).max(1) as usize,
         max_steps: raw.max_steps.unwrap_or(24).max(1),
         max_turn: secs(raw.max_turn_secs, 900),
@@ -79,6 +81,15 @@ fn agent(raw: RawAgent, base: &Path) -> AgentConfig {
         writes: raw.writes.unwrap_or(WritePolicy::Deny),
         sweep: secs(raw.sweep_secs, 300),
     }
+}
+
+/// Plane Cloud has its API on a host of its own; a server of one's own has both on one.
+fn web_url_beside(api_url: &Url) -> Url {
+    let mut url = api_url.clone();
+    if url.host_str() == Some("api.plane.so") && url.set_host(Some("app.plane.so")).is_err() {
+        return api_url.clone();
+    }
+    url
 }
 
 struct Resolver<'a> {
@@ -99,6 +110,15 @@ impl Resolver<'_> {
             self.complain(key, format!("expected {expected}"));
         }
         parsed
+    }
+
+    /// A time zone of that name; `None` for the project's own.
+    fn time_zone(&mut self, name: Option<&str>) -> Option<String> {
+        let name = name.map(str::trim).filter(|name| *name != "project")?;
+        if jiff::tz::TimeZone::get(name).is_err() {
+            self.complain("agent.time_zone", "expected \"project\" or a time zone such as \"Europe/Berlin\"");
+        }
+        Some(name.to_owned())
     }
 
     fn http_url(&mut self, key: &str, text: &str) -> Option<Url> {
@@ -169,6 +189,10 @@ impl Resolver<'_> {
             url.set_fragment(None);
             url
         });
+        let web_url = match &raw.web_url {
+            Some(text) => self.http_url("plane.web_url", text),
+            None => api_url.as_ref().map(web_url_beside),
+        };
         let webhook_secrets: Vec<_> =
             raw.webhook_secrets.iter().filter_map(|raw| self.secret("plane.webhook_secrets", raw)).collect();
         if raw.webhook_secrets.is_empty() {
@@ -194,6 +218,7 @@ impl Resolver<'_> {
         }
         Some(PlaneConfig {
             api_url: api_url?,
+            web_url: web_url?,
             webhook_secrets,
             oauth,
             fixed,

@@ -24,6 +24,15 @@ pub enum Saying {
 }
 
 impl Saying {
+    /// The words of a terminal activity.
+    #[must_use]
+    pub fn last_word(&self) -> Option<&str> {
+        match self {
+            Self::Thought { .. } | Self::Action { .. } => None,
+            Self::Response { body } | Self::Elicitation { body, .. } | Self::Error { body, .. } => Some(body),
+        }
+    }
+
     /// Whether this ends the turn. Terminal activities are never dropped, progress may be.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
@@ -40,8 +49,12 @@ impl Saying {
 pub enum Ask {
     /// In their own words.
     Freely,
-    /// By choosing one of these; their own words are accepted too.
-    Select { options: Vec<Choice> },
+    /// By choosing one of these, or several; their own words are accepted too.
+    Select {
+        options: Vec<Choice>,
+        #[serde(default)]
+        several: bool,
+    },
     /// By signing in at this https address.
     SignIn { url: String },
 }

@@ -192,4 +192,41 @@ pub struct Project {
     pub identifier: String,
     pub name: String,
     pub description: String,
+    /// An IANA name such as `Europe/Berlin`; empty where Plane tells none.
+    pub time_zone: String,
+}
+
+/// What a list of work items tells of each in a line: enough to name it and to place it in the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemTitle {
+    pub id: WorkItemId,
+    pub sequence: u64,
+    pub name: String,
+    pub parent: Option<WorkItemId>,
+    pub state: Option<StateRef>,
+}
+
+/// How a work item stands to another, seen from the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    /// In Plane's word, such as `blocked_by`.
+    pub kind: String,
+    pub other: WorkItemId,
+    pub project: Option<ProjectId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Empty where nobody gave one.
+    pub title: String,
+    pub url: String,
+}
+
+/// A file on a work item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    pub name: String,
+    /// Such as `image/png`; empty where Plane tells none.
+    pub media_type: String,
+    pub bytes: Option<u64>,
 }

@@ -1,8 +1,8 @@
 //! How many tokens a text costs, counted with tiktoken and corrected by what providers bill.
 //!
 //! No token is shorter than a byte, so [`TokenMeter::most`] bounds a count without any work; only
-//! what might not fit by that measure has to be counted. Counting loads a table of 45 MB once per
-//! process and reads about 20 MB a second: not for threads that serve others.
+//! what might not fit by that measure has to be counted. The first count loads a table of 45 MB, and
+//! counting reads about 20 MB a second: not for threads that serve others.
 
 use std::{
     collections::HashSet,
@@ -81,15 +81,6 @@ impl TokenMeter {
         };
         // The closure always gives a value.
         let _ = self.correction.fetch_update(Ordering::Relaxed, Ordering::Relaxed, learnt);
-    }
-
-    /// Loads the table, away from the threads that serve others.
-    pub async fn warm_up(&self) {
-        let encoding = self.encoding;
-        let loaded = tokio::task::spawn_blocking(move || raw_count(encoding, "warm"));
-        if loaded.await.is_err() {
-            tracing::error!("the table of tokens could not be loaded; counts will be upper bounds");
-        }
     }
 }
 

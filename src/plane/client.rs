@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use reqwest::Method;
+use url::Url;
 
 use self::caller::{Call, Caller};
 pub use self::transport::http_client;
@@ -14,7 +15,7 @@ use super::{
     ItemOrder, PlaneApi, PlaneError, RunStatus,
     budget::{Lane, WritePass},
     credentials::Credentials,
-    wire::{activity, list, record, write},
+    wire::{activity, attached, list, record, write},
 };
 use crate::{
     config::PlaneConfig,
@@ -22,7 +23,10 @@ use crate::{
         activity::{Draft, Posted, RunActivity},
         event::RunInfo,
         ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
-        work_item::{Change, Comment, Document, Label, Page, Person, Project, SearchHit, State, WorkItem},
+        work_item::{
+            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
+            State, WorkItem,
+        },
         write::{ItemFields, Target},
     },
 };
@@ -37,13 +41,16 @@ const TRIAGE_GROUP: &str = "triage";
 /// Speaks to a real Plane server. Retries what may be repeated, and nothing else.
 pub struct PlaneClient {
     caller: Caller,
+    credentials: Arc<Credentials>,
+    web_url: Url,
 }
 
 impl PlaneClient {
     /// `http` has to follow no redirects, as the one from [`http_client`].
     #[must_use]
     pub fn new(http: reqwest::Client, config: &PlaneConfig, credentials: Arc<Credentials>) -> Self {
-        Self { caller: Caller::new(http, config, credentials) }
+        let web_url = config.web_url.clone();
+        Self { caller: Caller::new(http, config, Arc::clone(&credentials)), credentials, web_url }
     }
 }
 
@@ -183,6 +190,61 @@ impl PlaneApi for PlaneClient {
         let query = [("expand", "actor".to_owned()), ("order_by", "-created_at".to_owned())];
         let call = Call { workspace, what: "the change log", path: &path, query: &query, lane: Lane::Read };
         self.caller.page(&call, 0, limit, record::change).await
+    }
+
+    fn browse(&self, workspace: WorkspaceId) -> Option<String> {
+        let slug = self.credentials.slug(workspace)?;
+        let mut url = self.web_url.clone();
+        url.path_segments_mut().ok()?.pop_if_empty().extend([slug.as_str(), "browse", ""]);
+        Some(url.into())
+    }
+
+    async fn relations(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+    ) -> Result<Vec<Relation>, PlaneError> {
+        let what = "the relations";
+        let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "relations"];
+        let body = self.caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Read }).await?;
+        readable(what, attached::relations(&body))
+    }
+
+    async fn links(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+    ) -> Result<Page<Link>, PlaneError> {
+        let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "links"];
+        // The rows carry pictures of the pages they lead to, which nobody needs here.
+        let query = [("fields", "title,url".to_owned())];
+        let call = Call { workspace, what: "the links", path: &path, query: &query, lane: Lane::Read };
+        self.caller.page(&call, 0, 100, attached::link).await
+    }
+
+    async fn attachments(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+    ) -> Result<Vec<Attachment>, PlaneError> {
+        let what = "the attachments";
+        let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "attachments"];
+        let body = self.caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Read }).await?;
+        Ok(readable(what, list::page(&body, attached::attachment))?.items)
+    }
+
+    async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Page<ItemTitle>, PlaneError> {
+        let path = ["projects", &project.to_string(), "work-items"];
+        let query = [
+            ("fields", "id,name,sequence_id,parent,state".to_owned()),
+            ("expand", "state".to_owned()),
+            ("order_by", "-created_at".to_owned()),
+        ];
+        let call = Call { workspace, what: "the work items", path: &path, query: &query, lane: Lane::Read };
+        self.caller.page(&call, 0, 100, record::title).await
     }
 
     async fn project(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Project, PlaneError> {

@@ -110,6 +110,12 @@ impl Credentials {
         self.slot(workspace)?.read().bot
     }
 
+    /// The workspace's part of addresses, where it is installed.
+    #[must_use]
+    pub fn slug(&self, workspace: WorkspaceId) -> Option<String> {
+        Some(self.slot(workspace)?.read().slug)
+    }
+
     /// Finishes an install: gets a token, asks which workspace it is for, and saves both.
     ///
     /// # Errors

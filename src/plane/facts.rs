@@ -1,5 +1,5 @@
-//! What changes seldom about a project, remembered for a while: its name, states, labels, members, and
-//! roughly what its work items are about.
+//! What changes seldom about a project, remembered for a while: the project itself, its states, labels,
+//! members, the titles of its work items, and roughly what these are about.
 
 use std::{
     collections::HashMap,
@@ -12,8 +12,11 @@ use tokio::time::Instant;
 use super::{ItemOrder, PlaneApi, PlaneError};
 use crate::domain::{
     ids::{ProjectId, WorkspaceId},
-    work_item::{Label, Person, Project, State, WorkItem},
+    work_item::{ItemTitle, Label, Page, Person, Project, State, WorkItem},
 };
+
+/// Titles and states of work items change more often than the rest, so they are remembered no longer.
+const TITLES_TTL: Duration = Duration::from_secs(60);
 
 /// Projects remembered at the same time.
 const MOST_PROJECTS: usize = 500;
@@ -34,6 +37,7 @@ pub struct Facts {
     labels: Remembered<Vec<Label>>,
     members: Remembered<Vec<Person>>,
     items: Remembered<RecentItems>,
+    titles: Remembered<Page<ItemTitle>>,
 }
 
 /// The work items of a project that were updated last, their descriptions shortened.
@@ -54,6 +58,7 @@ impl Facts {
             labels: Remembered::default(),
             members: Remembered::default(),
             items: Remembered { most: MOST_ITEM_LISTS, ..Remembered::default() },
+            titles: Remembered::default(),
         }
     }
 
@@ -85,6 +90,13 @@ impl Facts {
     #[must_use]
     pub fn known_project(&self, workspace: WorkspaceId, project: ProjectId) -> Option<Arc<Project>> {
         self.projects.known((workspace, project))
+    }
+
+    /// # Errors
+    /// What [`PlaneApi::titles`] answers.
+    pub async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Page<ItemTitle>>, PlaneError> {
+        let ttl = self.ttl.min(TITLES_TTL);
+        self.titles.get((workspace, project), ttl, || self.api.titles(workspace, project)).await
     }
 }
 

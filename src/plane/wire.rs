@@ -2,6 +2,7 @@
 //! domain values, what goes out is made from them.
 
 pub(super) mod activity;
+pub(super) mod attached;
 pub(super) mod failure;
 pub(super) mod fields;
 pub(super) mod list;

@@ -8,7 +8,7 @@ use axum::{
     http::header,
     middleware::{self, Next},
     response::{
-        Response,
+        Redirect, Response,
         sse::{Event, KeepAlive, Sse},
     },
     routing::{get, post},
@@ -41,6 +41,7 @@ const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src '
 pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     Router::new()
         .route("/", get(|| file("text/html; charset=utf-8", include_str!("page/index.html"))))
+        .route("/{slug}/browse/{key}/", get(browse))
         .route("/demo/page.css", get(|| file("text/css; charset=utf-8", include_str!("page/page.css"))))
         .route("/demo/page.js", get(|| file("text/javascript; charset=utf-8", include_str!("page/page.js"))))
         .route("/demo/state", get(state))
@@ -197,6 +198,12 @@ fn run_picture(world: &World, run: &Run) -> Value {
     })
 }
 
+/// Where answers link a work item to: the page, with that work item open.
+async fn browse(Path((_, key)): Path<(String, String)>) -> Redirect {
+    let key: String = key.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    Redirect::temporary(&format!("/#{key}"))
+}
+
 fn activity_picture(world: &World, activity: &Activity) -> Value {
     let body = activity.content.get("body").and_then(Value::as_str).unwrap_or_default();
     let html = match activity.kind {
@@ -209,6 +216,7 @@ fn activity_picture(world: &World, activity: &Activity) -> Value {
     json!({
         "id": activity.id, "kind": activity.kind.as_str(), "body": body, "html": html, "comment": activity.comment,
         "action": activity.content.get("action"), "parameters": activity.content.get("parameters"),
+        "calls": activity.content_metadata.get("calls"),
         "signal": activity.signal, "options": activity.signal_metadata.get("options"),
         "url": activity.signal_metadata.get("url"), "author": world.name_of(activity.actor),
         "at": time(activity.created_at),

@@ -70,6 +70,7 @@ pub(super) fn create(world: &mut World, call: &Call, home: WorkspaceId, project:
         history: vec![change(bot, now, "created", None, (None, None))],
         links: Vec::new(),
         relations: Vec::new(),
+        attachments: Vec::new(),
     };
     let mut body = body.clone();
     if body.get("name").is_none() {
@@ -149,6 +150,7 @@ fn copy_of(item: &Item) -> Item {
         history: Vec::new(),
         links: item.links.clone(),
         relations: item.relations.clone(),
+        attachments: item.attachments.clone(),
         ..*item
     }
 }

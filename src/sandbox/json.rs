@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::{Change, Comment, Item, Label, Link, Project, State, Workspace, time};
+use super::world::{Attachment, Change, Comment, Item, Label, Link, Project, State, Workspace, time};
 
 pub(super) fn project(workspace: &Workspace, project: &Project) -> Value {
     let mut value = json!({
@@ -15,7 +15,7 @@ pub(super) fn project(workspace: &Workspace, project: &Project) -> Value {
     });
     let rest = json!({
         "is_time_tracking_enabled": false, "is_issue_type_enabled": false, "guest_view_all_features": false,
-        "cover_image": null, "archive_in": 0, "close_in": 0, "logo_props": {}, "archived_at": null, "timezone": "UTC",
+        "cover_image": null, "archive_in": 0, "close_in": 0, "logo_props": {}, "archived_at": null, "timezone": project.timezone,
         "external_source": null, "external_id": null, "created_by": project.created_by, "updated_by": null,
         "workspace": workspace.id, "default_assignee": null, "project_lead": project.created_by,
         "cover_image_asset": null, "estimate": null, "default_state": null,
@@ -101,6 +101,18 @@ pub(super) fn link(workspace: &Workspace, project: &Project, item: &Item, link: 
         "id": link.id, "created_at": time(link.created_at), "updated_at": time(link.created_at), "deleted_at": null,
         "title": link.title, "url": link.url, "metadata": {}, "created_by": link.created_by, "updated_by": null,
         "project": project.id, "workspace": workspace.id, "issue": item.id,
+    })
+}
+
+pub(super) fn attachment(workspace: &Workspace, project: &Project, item: &Item, file: &Attachment) -> Value {
+    json!({
+        "id": file.id, "created_at": time(file.created_at), "updated_at": time(file.created_at), "deleted_at": null,
+        "attributes": {"name": file.name, "size": file.bytes, "type": file.media_type},
+        "asset": format!("{}/{}-{}", workspace.id, file.id.simple(), file.name), "entity_type": "ISSUE_ATTACHMENT",
+        "entity_identifier": null, "is_deleted": false, "is_archived": false, "external_id": null,
+        "external_source": null, "size": file.bytes, "is_uploaded": true, "storage_metadata": {},
+        "created_by": file.created_by, "updated_by": null, "user": null, "workspace": workspace.id,
+        "draft_issue": null, "project": project.id, "issue": item.id, "comment": null, "page": null,
     })
 }
 

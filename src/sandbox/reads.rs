@@ -103,6 +103,11 @@ impl Reader<'_> {
         let all: Vec<Value> = match place {
             OfItem::Itself => return self.one(json::item(home, project, item), Some(project)),
             OfItem::Relations => return Ok((200, json::relations(project, item))),
+            // A bare array.
+            OfItem::Attachments => {
+                let files = item.attachments.iter().map(|file| json::attachment(home, project, item, file));
+                return Ok((200, files.collect()));
+            }
             OfItem::Comment(id) => {
                 let comment = item.comments.iter().find(|comment| comment.id.0 == *id).ok_or_else(missing)?;
                 return self.one(json::comment(home, project, item, comment), Some(project));
@@ -126,6 +131,7 @@ impl Reader<'_> {
     fn read_of_unknown_item(&mut self, place: &OfItem) -> Answer {
         match place {
             OfItem::Comments | OfItem::Links | OfItem::Changes => self.page(Vec::new(), None),
+            OfItem::Attachments => Ok((200, json!([]))),
             OfItem::Itself | OfItem::Relations | OfItem::Comment(_) => Err(missing()),
         }
     }

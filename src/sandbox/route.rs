@@ -47,6 +47,7 @@ pub(super) enum OfItem {
     Changes,
     Links,
     Relations,
+    Attachments,
 }
 
 /// What a route takes, to tell a client that strays.
@@ -97,7 +98,7 @@ impl Route {
             InWorkspace::InProject(_, place) => match place {
                 // Whole here, but some editions page them, so a client may well ask for a page.
                 InProject::Members => takes(&["GET"], &["cursor", "per_page"], false),
-                InProject::OfItem(_, OfItem::Relations) => takes(&["GET"], &[], false),
+                InProject::OfItem(_, OfItem::Relations | OfItem::Attachments) => takes(&["GET"], &[], false),
                 InProject::States | InProject::OfItem(_, OfItem::Links) => takes(&["GET"], LIST, true),
                 InProject::Labels | InProject::OfItem(_, OfItem::Comments) => takes(&["GET", "POST"], LIST, true),
                 InProject::State(_) | InProject::Label(_) | InProject::Page(_) => takes(&["GET"], OBJECT, false),
@@ -154,6 +155,7 @@ fn of_item(segments: &[&str]) -> Option<OfItem> {
         ["activities"] => Some(OfItem::Changes),
         ["links"] => Some(OfItem::Links),
         ["relations"] => Some(OfItem::Relations),
+        ["attachments" | "issue-attachments"] => Some(OfItem::Attachments),
         _ => None,
     }
 }

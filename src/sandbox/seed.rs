@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     seed_text::{self, ItemText, ProjectText},
-    world::{Change, Comment, External, Item, Label, Link, Page, Person, Project, State, Workspace, World},
+    world::{Attachment, Change, Comment, External, Item, Label, Link, Page, Person, Project, State, Workspace, World},
 };
 use crate::domain::ids::{
     CommentId, InstallationId, LabelId, PageId, ProjectId, StateId, UserId, WorkItemId, WorkspaceId,
@@ -95,6 +95,7 @@ fn project(slug: &str, text: &ProjectText, now: Timestamp) -> Project {
         identifier: text.identifier.to_owned(),
         name: text.name.to_owned(),
         description: text.description.to_owned(),
+        timezone: text.timezone.to_owned(),
         states: states.collect(),
         labels: labels.collect(),
         items: items.collect(),
@@ -152,6 +153,7 @@ impl Place<'_> {
             history: self.history(text),
             links: self.links(text),
             relations: text.relations.iter().map(|(kind, other)| ((*kind).to_owned(), self.item_id(*other))).collect(),
+            attachments: self.attachments(text),
         }
     }
 
@@ -189,7 +191,42 @@ impl Place<'_> {
         if text.state != "Backlog" {
             history.push(change(2, Some("state"), Some(text.state), who, text.hours_old / 2));
         }
+        // Whatever is hung on a work item is in its log, too.
+        let mut hang = |verb: &str, field: &str, new: String, sentence: String| {
+            let place = history.len() + 10;
+            history.push(Change {
+                id: self.id(&format!("item/{}/change/{place}", self.sequence)),
+                verb: verb.to_owned(),
+                field: Some(field.to_owned()),
+                old: None,
+                new: Some(new),
+                sentence,
+                actor: self.user(text.author),
+                at: hours_before(self.now, text.hours_old / 2),
+            });
+        };
+        for (_, url) in text.links {
+            hang("created", "link", (*url).to_owned(), "created a link".to_owned());
+        }
+        for (name, _, _) in text.attachments {
+            hang("created", "attachment", (*name).to_owned(), "created an attachment".to_owned());
+        }
+        for (kind, other) in text.relations {
+            hang("updated", kind, format!("{}-{other}", self.identifier), format!("added {kind} relation"));
+        }
         history
+    }
+
+    fn attachments(&self, text: &ItemText) -> Vec<Attachment> {
+        let file = |((name, media_type, bytes), place): (&(&str, &str, u64), usize)| Attachment {
+            id: self.id(&format!("item/{}/attachment/{place}", self.sequence)),
+            name: (*name).to_owned(),
+            media_type: (*media_type).to_owned(),
+            bytes: *bytes,
+            created_by: self.user(text.author),
+            created_at: hours_before(self.now, text.hours_old / 2),
+        };
+        text.attachments.iter().zip(0..).map(file).collect()
     }
 
     fn links(&self, text: &ItemText) -> Vec<Link> {

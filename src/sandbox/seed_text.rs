@@ -6,6 +6,7 @@ pub(super) struct ProjectText {
     pub(super) description: &'static str,
     /// Name and text of its page.
     pub(super) page: (&'static str, &'static str),
+    pub(super) timezone: &'static str,
     /// First name, last name, role; the first one created the project.
     pub(super) people: &'static [(&'static str, &'static str, u8)],
     /// Name and colour.
@@ -30,6 +31,8 @@ pub(super) struct ItemText {
     pub(super) links: &'static [(&'static str, &'static str)],
     /// Relation type and the other item's number.
     pub(super) relations: &'static [(&'static str, u64)],
+    /// Name, media type and size in bytes.
+    pub(super) attachments: &'static [(&'static str, &'static str, u64)],
 }
 
 /// What most items have none of.
@@ -46,6 +49,7 @@ const PLAIN: ItemText = ItemText {
     comments: &[],
     links: &[],
     relations: &[],
+    attachments: &[],
 };
 
 /// Name, group and colour of Plane's default states, in board order.
@@ -66,6 +70,7 @@ pub(super) const MOBILE: ProjectText = ProjectText {
         "<h2>Triage</h2><ul><li>Anything that stops a purchase is <strong>urgent</strong>.</li>\
          <li>A crash without steps goes back to its author with <code>needs-info</code>.</li></ul>",
     ),
+    timezone: "Europe/Stockholm",
     people: &[
         ("Ada", "Okafor", 20),
         ("Maya", "Lindqvist", 15),
@@ -162,6 +167,7 @@ pub(super) const MOBILE: ProjectText = ProjectText {
                 ("ada", "<p>Please aim for a hotfix 4.2.1 today.</p>"),
             ],
             links: &[("Crash group 8841", "https://crashes.example.test/groups/8841")],
+            attachments: &[("crash-8841.log", "text/plain", 48_213), ("cart-de.png", "image/png", 312_876)],
             ..PLAIN
         },
         ItemText {
@@ -233,6 +239,7 @@ pub(super) const WEB: ProjectText = ProjectText {
     name: "Website",
     description: "The public website of Globex",
     page: ("House rules", "<p>We write to customers in plain words.</p>"),
+    timezone: "UTC",
     people: &[("Ines", "Moreau", 20), ("Maya", "Okada", 15), ("Tom", "Berg", 15)],
     labels: &[("bug", "#E5484D"), ("content", "#3E63DD"), ("accessibility", "#12A594")],
     items: &[

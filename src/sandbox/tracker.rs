@@ -36,6 +36,7 @@ pub(super) fn add_item(world: &mut World, workspace: usize, name: &str) -> Optio
         history: Vec::new(),
         links: Vec::new(),
         relations: Vec::new(),
+        attachments: Vec::new(),
     };
     let key = project.key_of(&item);
     project.items.push(item);

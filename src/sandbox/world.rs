@@ -64,6 +64,8 @@ pub(super) struct Project {
     pub(super) identifier: String,
     pub(super) name: String,
     pub(super) description: String,
+    /// An IANA name.
+    pub(super) timezone: String,
     pub(super) states: Vec<State>,
     pub(super) labels: Vec<Label>,
     pub(super) items: Vec<Item>,
@@ -133,6 +135,7 @@ pub(super) struct Item {
     pub(super) links: Vec<Link>,
     /// Relation type and the other item.
     pub(super) relations: Vec<(String, WorkItemId)>,
+    pub(super) attachments: Vec<Attachment>,
 }
 
 pub(super) struct Comment {
@@ -164,6 +167,16 @@ pub(super) struct Link {
     pub(super) id: Uuid,
     pub(super) title: String,
     pub(super) url: String,
+    pub(super) created_by: UserId,
+    pub(super) created_at: Timestamp,
+}
+
+#[derive(Clone)]
+pub(super) struct Attachment {
+    pub(super) id: Uuid,
+    pub(super) name: String,
+    pub(super) media_type: String,
+    pub(super) bytes: u64,
     pub(super) created_by: UserId,
     pub(super) created_at: Timestamp,
 }

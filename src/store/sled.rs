@@ -47,7 +47,7 @@ use super::{
 };
 use crate::domain::{
     event::RunEvent,
-    ids::RunId,
+    ids::{RunId, WorkItemId},
     installation::{BookError, Installation, InstallationBook},
     usage::UsageRow,
 };
@@ -231,6 +231,10 @@ impl Store for SledStore {
 
     async fn usage(&self, from: Date, until: Date) -> Result<Vec<UsageRow>, StoreError> {
         self.owner.call(move |view| usage::rows(view, from, until)).await
+    }
+
+    async fn gists(&self, work_item: WorkItemId, limit: usize) -> Result<Vec<(RunId, String)>, StoreError> {
+        self.owner.call(move |view| runs::gists(view, work_item, limit)).await
     }
 
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {

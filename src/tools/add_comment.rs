@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ToolCx, ToolError, WriteTool, item_change, target, write::only_here};
+use super::{Told, ToolCx, ToolError, WriteTool, item_change, target, write::only_here};
 use crate::{
     domain::write::{PlannedWrite, Target, Write},
     plane::markdown,
@@ -29,6 +29,10 @@ pub struct Args {
 impl WriteTool for AddComment {
     type Args = Args;
     const NAME: &'static str = "add_comment";
+
+    fn told(args: &Args) -> Told {
+        Told::new("Commenting", "Commented").about("work item", args.work_item.as_deref().unwrap_or(""))
+    }
 
     async fn plan(&self, args: Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError> {
         let text = args.text.trim();

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Effect, ToolCx, ToolError, ToolOutput, TypedTool, parse_arguments};
+use super::{Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool, parse_arguments};
 
 /// The tool's name.
 pub const NAME: &str = "ask_user";
@@ -24,6 +24,9 @@ pub struct Args {
     /// Two to ten answers to choose from, where there are some; the person may still write freely.
     #[serde(default)]
     pub options: Vec<String>,
+    /// true if the person may choose several of the options; false or left out for one.
+    #[serde(default)]
+    pub several: bool,
 }
 
 /// Reads the arguments of a question.
@@ -48,6 +51,10 @@ impl TypedTool for AskUser {
     type Args = Args;
     const NAME: &'static str = NAME;
     const EFFECT: Effect = Effect::Ask;
+
+    fn told(args: &Args) -> Told {
+        Told::new("Asking", "Asked").about("question", &args.question)
+    }
 
     /// Only reached by what the session would not ask: ill-formed questions, and every question
     /// after the first in one reply.

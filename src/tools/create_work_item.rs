@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    ToolCx, ToolError, WriteTool,
+    Told, ToolCx, ToolError, WriteTool,
     item_change::{Wanted, change_of},
     target,
 };
@@ -48,6 +48,10 @@ pub struct Args {
 impl WriteTool for CreateWorkItem {
     type Args = Args;
     const NAME: &'static str = "create_work_item";
+
+    fn told(args: &Args) -> Told {
+        Told::new("Creating a work item", "Created a work item").about("title", &args.name)
+    }
 
     async fn plan(&self, args: Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError> {
         let project = target::current_project(cx)?;

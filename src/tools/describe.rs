@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
-
+use super::When;
 use crate::{
     domain::{
         ids::UserId,
-        work_item::{Change, Comment, WorkItem},
+        work_item::{Change, Comment, Person, WorkItem},
     },
     plane::html,
 };
+
+/// Longest value shown of a change.
+const CHANGED_VALUE_CHARS: usize = 80;
 
 /// Names of people, to turn mentions into `@name`.
 #[derive(Debug, Clone, Default)]
@@ -33,59 +35,70 @@ impl Names {
     pub fn know_all(&self, ids: &[UserId]) -> bool {
         ids.iter().all(|id| self.0.contains_key(id))
     }
+
+    /// `@maya`, also where Plane gave only the id of someone known.
+    #[must_use]
+    pub fn handle(&self, person: &Person) -> String {
+        match self.0.get(&person.id) {
+            Some(name) => format!("@{name}"),
+            None => person.handle(),
+        }
+    }
 }
 
-/// `2026-11-22 15:02 UTC`.
+/// The fields of a work item that are set, one a line. `parent` is the parent as people call it, where
+/// more is known of it than the work item tells.
 #[must_use]
-pub fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// The fields of a work item that are set, one a line.
-#[must_use]
-pub fn fields(item: &WorkItem) -> String {
+pub fn fields(item: &WorkItem, parent: Option<String>, names: &Names, when: &When) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            lines.push(format!("- {name}: {value}"));
+            lines.push(format!("- {name}: {}", one_line(&value)));
         }
     };
     let project = [item.project.name.clone(), item.project.identifier.as_ref().map(|id| format!("({id})"))];
     line("Project", Some(project.into_iter().flatten().collect::<Vec<_>>().join(" ")));
-    line(
-        "State",
-        item.state.as_ref().map(|state| match (&state.name, &state.group) {
-            (Some(name), Some(group)) => format!("{name} ({group})"),
-            (Some(name), None) => name.clone(),
-            (None, _) => state.id.to_string(),
-        }),
-    );
+    line("State", item.state.as_ref().map(|state| state_name(state.name.as_deref(), state.group.as_deref())));
     line("Priority", Some(item.priority.as_str().to_owned()));
-    let labels = item.labels.iter().map(|label| label.name.clone().unwrap_or_else(|| label.id.to_string()));
+    let labels = item.labels.iter().filter_map(|label| label.name.clone());
     line("Labels", Some(none_if_empty(labels.collect::<Vec<_>>().join(", "))));
-    let assignees = item.assignees.iter().map(crate::domain::work_item::Person::handle);
+    let assignees = item.assignees.iter().map(|person| names.handle(person));
     line("Assignees", Some(none_if_empty(assignees.collect::<Vec<_>>().join(", "))));
-    line(
-        "Parent",
-        item.parent.as_ref().map(|parent| match (&item.project.identifier, parent.sequence) {
-            (Some(identifier), Some(sequence)) if parent.project.is_none_or(|project| project == item.project.id) => {
-                format!("{identifier}-{sequence}")
-            }
-            (_, _) => parent.id.to_string(),
-        }),
-    );
-    line("Start date", item.start_date.map(|date| date.to_string()));
-    line("Due date", item.target_date.map(|date| date.to_string()));
+    line("Parent", parent.or_else(|| parent_key(item)));
+    line("Start date", item.start_date.map(|date| when.day(date)));
+    line("Due date", item.target_date.map(|date| when.day(date)));
     line(
         "Created",
         item.created_at.map(|at| match &item.created_by {
-            Some(person) => format!("{} by {}", moment(at), person.handle()),
-            None => moment(at),
+            Some(person) => format!("{} by {}", when.moment(at), names.handle(person)),
+            None => when.moment(at),
         }),
     );
-    line("Updated", item.updated_at.map(moment));
-    line("Completed", item.completed_at.map(moment));
-    lines.join("\n")
+    line("Updated", item.updated_at.map(|at| when.moment(at)));
+    line("Completed", item.completed_at.map(|at| when.moment(at)));
+    lines
+}
+
+/// How the parent is called: by its key, if it is in the same project; a parent elsewhere has a key nobody told us.
+#[must_use]
+pub fn parent_key(item: &WorkItem) -> Option<String> {
+    let parent = item.parent.as_ref()?;
+    match (&item.project.identifier, parent.sequence) {
+        (Some(identifier), Some(sequence)) if parent.project.is_none_or(|project| project == item.project.id) => {
+            Some(format!("{identifier}-{sequence}"))
+        }
+        (_, _) => Some("a work item of another project".to_owned()),
+    }
+}
+
+/// `In Progress (started)`
+#[must_use]
+pub fn state_name(name: Option<&str>, group: Option<&str>) -> String {
+    match (name, group) {
+        (Some(name), Some(group)) => format!("{name} ({group})"),
+        (Some(name), None) => name.to_owned(),
+        (None, _) => "unknown".to_owned(),
+    }
 }
 
 fn none_if_empty(text: String) -> String {
@@ -101,9 +114,9 @@ pub fn description(item: &WorkItem, names: &Names, limit_chars: usize) -> String
 
 /// One comment with its author and time.
 #[must_use]
-pub fn comment(comment: &Comment, names: &Names, limit_chars: usize) -> String {
-    let author = comment.author.as_ref().map_or_else(|| "someone".to_owned(), crate::domain::work_item::Person::handle);
-    let at = comment.created_at.map(|at| format!(", {}", moment(at))).unwrap_or_default();
+pub fn comment(comment: &Comment, names: &Names, when: &When, limit_chars: usize) -> String {
+    let author = comment.author.as_ref().map_or_else(|| "someone".to_owned(), |person| names.handle(person));
+    let at = comment.created_at.map(|at| format!(", {}", when.moment(at))).unwrap_or_default();
     let edited = if comment.edited { ", edited" } else { "" };
     let text = html::to_markdown(&comment.html, &|id| names.get(id), limit_chars);
     let text = if text.trim().is_empty() { "(empty)" } else { text.trim() };
@@ -112,15 +125,10 @@ pub fn comment(comment: &Comment, names: &Names, limit_chars: usize) -> String {
 
 /// One line of the change log.
 #[must_use]
-pub fn change(change: &Change) -> String {
-    let at = change.at.map(moment).unwrap_or_default();
-    let actor = change.actor.as_ref().map_or_else(|| "someone".to_owned(), crate::domain::work_item::Person::handle);
-    let short = |text: &Option<String>| -> String {
-        let text = text.as_deref().unwrap_or_default();
-        let cut: String = text.chars().take(80).collect();
-        let dots = if cut.len() < text.len() { "…" } else { "" };
-        format!("{}{dots}", cut.replace('\n', " "))
-    };
+pub fn change(change: &Change, names: &Names, when: &When) -> String {
+    let at = change.at.map(|at| when.moment(at)).unwrap_or_default();
+    let actor = change.actor.as_ref().map_or_else(|| "someone".to_owned(), |person| names.handle(person));
+    let short = |text: &Option<String>| shortened(text.as_deref().unwrap_or_default(), CHANGED_VALUE_CHARS);
     let what = match &change.field {
         None => format!("{} it", change.verb),
         // The log holds whole HTML texts here, which the model has no use for.
@@ -137,13 +145,28 @@ pub fn change(change: &Change) -> String {
 
 /// One line of a list of work items.
 #[must_use]
-pub fn row(item: &WorkItem) -> String {
-    let key = item.key().unwrap_or_else(|| item.id.to_string());
+pub fn row(item: &WorkItem, when: &When) -> String {
+    let key = item.key().unwrap_or_else(|| "(a work item)".to_owned());
     let mut notes = Vec::new();
     notes.extend(item.state.as_ref().and_then(|state| state.name.clone()));
     notes.push(format!("priority {}", item.priority.as_str()));
-    notes.extend(item.assignees.iter().map(crate::domain::work_item::Person::handle));
+    notes.extend(item.assignees.iter().map(Person::handle));
     notes.extend(item.labels.iter().filter_map(|label| label.name.as_ref().map(|name| format!("label {name}"))));
-    notes.extend(item.target_date.map(|date| format!("due {date}")));
-    format!("- {key}: {} ({})", item.name.replace('\n', " "), notes.join(", "))
+    notes.extend(item.target_date.map(|date| format!("due {}", when.day(date))));
+    format!("- {key}: {} ({})", one_line(&item.name), notes.join(", "))
+}
+
+/// Text without line breaks, so that a name cannot look like a further line.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    text.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// At most so many characters, in one line.
+#[must_use]
+pub fn shortened(text: &str, limit_chars: usize) -> String {
+    match text.char_indices().nth(limit_chars) {
+        Some((at, _)) => format!("{}…", one_line(&text[..at])),
+        None => one_line(text),
+    }
 }

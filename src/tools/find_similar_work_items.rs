@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Effect, ToolCx, ToolError, ToolOutput, TypedTool, describe,
+    Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool, When, describe,
     similar::{Corpus, Match},
     target,
 };
@@ -42,6 +42,15 @@ impl TypedTool for FindSimilarWorkItems {
     const NAME: &'static str = "find_similar_work_items";
     const EFFECT: Effect = Effect::Read;
 
+    fn told(args: &Args) -> Told {
+        let told = Told::new("Comparing work items", "Compared work items");
+        match (&args.text, &args.work_item) {
+            (Some(text), _) => told.about("text", format!("'{}'", text.trim())),
+            (None, Some(item)) => told.about("work item", item),
+            (None, None) => told,
+        }
+    }
+
     async fn call(&self, args: Args, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
         let project = target::current_project(cx)?;
         let (title, text, itself) = match args.text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
@@ -55,7 +64,7 @@ impl TypedTool for FindSimilarWorkItems {
         let others: Vec<&WorkItem> = recent.items.iter().filter(|item| Some(item.id) != itself).collect();
         let limit = args.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT) as usize;
         let found = compare(&title, &text, &others, limit);
-        Ok(told(&found, &others, &recent))
+        Ok(told(&found, &others, &recent, cx.when))
     }
 }
 
@@ -73,7 +82,7 @@ fn plain(item: &WorkItem) -> String {
     html::to_markdown(&item.description_html, &|_| None, TEXT_LIMIT_CHARS)
 }
 
-fn told(found: &[Match], others: &[&WorkItem], recent: &RecentItems) -> ToolOutput {
+fn told(found: &[Match], others: &[&WorkItem], recent: &RecentItems, when: &When) -> ToolOutput {
     let looked_at = recent.items.len();
     let all = if (looked_at as u64) < recent.total {
         format!("the {looked_at} work items updated last of {}", recent.total)
@@ -87,7 +96,7 @@ fn told(found: &[Match], others: &[&WorkItem], recent: &RecentItems) -> ToolOutp
     let lines = found.iter().filter_map(|candidate| {
         let item = others.get(candidate.index)?;
         let shared = candidate.shared.join(", ");
-        Some(format!("{}\n  alike {:.0} %, shares: {shared}", describe::row(item), candidate.score * 100.0))
+        Some(format!("{}\n  alike {:.0} %, shares: {shared}", describe::row(item, when), candidate.score * 100.0))
     });
     let text = format!(
         "Candidates among {all}, the most alike first. Alike means that the words are; read one before you call it a duplicate.\n\n{}",

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Effect, ToolCx, ToolError, ToolOutput, TypedTool, target};
+use super::{Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool, target};
 
 pub struct ListProjectFacts;
 
@@ -17,6 +17,10 @@ impl TypedTool for ListProjectFacts {
     type Args = Args;
     const NAME: &'static str = "list_project_facts";
     const EFFECT: Effect = Effect::Read;
+
+    fn told(_args: &Args) -> Told {
+        Told::new("Looking up the project", "Looked up the project")
+    }
 
     async fn call(&self, _args: Args, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
         let project = target::current_project(cx)?;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Effect, ToolCx, ToolError, ToolOutput, TypedTool, describe, target};
+use super::{Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool, describe, target};
 use crate::plane::ItemOrder;
 
 const PER_PAGE: u32 = 30;
@@ -36,6 +36,16 @@ impl TypedTool for ListWorkItems {
     const NAME: &'static str = "list_work_items";
     const EFFECT: Effect = Effect::Read;
 
+    fn told(args: &Args) -> Told {
+        let order = match args.order.unwrap_or(Order::Newest) {
+            Order::Newest => "newest first",
+            Order::RecentlyUpdated => "recently updated first",
+            Order::MostUrgent => "most urgent first",
+        };
+        let page = args.page.filter(|page| *page > 1).map(|page| format!(", page {page}")).unwrap_or_default();
+        Told::new("Listing work items", "Listed work items").about("order", format!("{order}{page}"))
+    }
+
     async fn call(&self, args: Args, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
         let project = target::current_project(cx)?;
         let order = match args.order.unwrap_or(Order::Newest) {
@@ -49,7 +59,7 @@ impl TypedTool for ListWorkItems {
             let text = format!("Page {page} is empty; the project has {} work items.", list.total);
             return Ok(ToolOutput { text, summary: "nothing there".to_owned() });
         }
-        let rows: Vec<_> = list.items.iter().map(describe::row).collect();
+        let rows: Vec<_> = list.items.iter().map(|item| describe::row(item, cx.when)).collect();
         let more = if list.more { format!("\n\n[more on page {}]", page + 1) } else { String::new() };
         Ok(ToolOutput {
             text: format!("Page {page} of the project's {} work items:\n\n{}{more}", list.total, rows.join("\n")),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Effect, ToolCx, ToolError, ToolOutput, TypedTool, parse_arguments};
+use super::{Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool, parse_arguments};
 
 /// The tool's name.
 pub const NAME: &str = "load_skill";
@@ -33,6 +33,10 @@ impl TypedTool for LoadSkill {
     type Args = Args;
     const NAME: &'static str = NAME;
     const EFFECT: Effect = Effect::Instruct;
+
+    fn told(args: &Args) -> Told {
+        Told::new("Loading a skill", "Loaded a skill").about("skill", &args.name)
+    }
 
     /// Only reached where a tool is called outside a turn, and there are no skills there.
     async fn call(&self, args: Args, _cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {

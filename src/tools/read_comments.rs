@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Effect, ToolCx, ToolError, ToolOutput, TypedTool,
+    Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool,
     describe::{self, Names},
     target,
 };
@@ -33,6 +33,14 @@ impl TypedTool for ReadComments {
     const NAME: &'static str = "read_comments";
     const EFFECT: Effect = Effect::Read;
 
+    fn told(args: &Args) -> Told {
+        let told = Told::new("Reading comments", "Read comments");
+        match (args.work_item.as_deref().unwrap_or(""), args.page) {
+            (item, Some(page)) if page > 1 => told.about("page", format!("{page} {item}")),
+            (item, _) => told.about("work item", item),
+        }
+    }
+
     async fn call(&self, args: Args, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
         let (project, id) = target::located(args.work_item.as_deref(), cx).await?;
         let page = args.page.unwrap_or(1).max(1);
@@ -51,8 +59,12 @@ impl TypedTool for ReadComments {
                 names.add(person.id, &person.display_name);
             }
         }
-        let comments: Vec<_> =
-            list.items.iter().rev().map(|comment| describe::comment(comment, &names, COMMENT_LIMIT_CHARS)).collect();
+        let comments: Vec<_> = list
+            .items
+            .iter()
+            .rev()
+            .map(|comment| describe::comment(comment, &names, cx.when, COMMENT_LIMIT_CHARS))
+            .collect();
         let more = if list.more { format!("[older comments are on page {}]\n\n", page + 1) } else { String::new() };
         Ok(ToolOutput {
             text: format!(

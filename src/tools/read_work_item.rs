@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Effect, ToolCx, ToolError, ToolOutput, TypedTool,
+    Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool,
     describe::{self, Names},
     target,
 };
@@ -29,6 +29,10 @@ impl TypedTool for ReadWorkItem {
     const NAME: &'static str = "read_work_item";
     const EFFECT: Effect = Effect::Read;
 
+    fn told(args: &Args) -> Told {
+        Told::new("Reading a work item", "Read a work item").about("work item", args.work_item.as_deref().unwrap_or(""))
+    }
+
     async fn call(&self, args: Args, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
         let item = target::work_item(args.work_item.as_deref(), cx).await?;
         let mut names = Names::default();
@@ -42,13 +46,13 @@ impl TypedTool for ReadWorkItem {
                 names.add(person.id, &person.display_name);
             }
         }
-        let key = item.key().unwrap_or_else(|| item.id.to_string());
+        let key = item.key().unwrap_or_else(|| "A work item".to_owned());
         let text = format!(
             "# {key}: {}\n\n{}\n\n## Description\n\n{}",
             item.name,
-            describe::fields(&item),
+            describe::fields(&item, None, &names, cx.when).join("\n"),
             describe::description(&item, &names, DESCRIPTION_LIMIT_CHARS)
         );
-        Ok(ToolOutput { text, summary: format!("read {key}") })
+        Ok(ToolOutput { text, summary: format!("{key}: {}", describe::shortened(&item.name, 80)) })
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Effect, ToolCx, ToolError, ToolOutput, TypedTool};
+use super::{Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool};
 
 const DEFAULT_LIMIT: u32 = 10;
 const MAX_LIMIT: u32 = 50;
@@ -29,6 +29,12 @@ impl TypedTool for SearchWorkItems {
     type Args = Args;
     const NAME: &'static str = "search_work_items";
     const EFFECT: Effect = Effect::Read;
+
+    fn told(args: &Args) -> Told {
+        let place = if args.all_projects == Some(true) { " in every project" } else { "" };
+        Told::new("Searching work items", "Searched work items")
+            .about("query", format!("'{}'{place}", args.query.trim()))
+    }
 
     async fn call(&self, args: Args, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
         let query = args.query.trim();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{Called, Effect, Tool, ToolCx, ToolError};
+use super::{Called, Effect, Told, Tool, ToolCx, ToolError};
 use crate::{
     config::{files::Flaw, front_matter::FrontMatter},
     domain::talk::ToolOffer,
@@ -102,6 +102,13 @@ impl Toolbox {
     #[must_use]
     pub fn effect(&self, name: &str) -> Option<Effect> {
         self.tools.get(name).map(|tool| tool.effect())
+    }
+
+    /// The call as people are told of it; `None` for a tool that is not offered, and for arguments that
+    /// cannot be read.
+    #[must_use]
+    pub fn told(&self, name: &str, arguments: &str) -> Option<Told> {
+        self.tools.get(name)?.told(arguments)
     }
 
     /// Carries out a call as the model wrote it, or says what it would change.

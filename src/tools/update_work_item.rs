@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    ToolCx, ToolError, WriteTool,
+    Told, ToolCx, ToolError, WriteTool,
     item_change::{Wanted, called, change_of},
     target,
     write::only_here,
@@ -59,6 +59,11 @@ pub struct Args {
 impl WriteTool for UpdateWorkItem {
     type Args = Args;
     const NAME: &'static str = "update_work_item";
+
+    fn told(args: &Args) -> Told {
+        Told::new("Changing a work item", "Changed a work item")
+            .about("work item", args.work_item.as_deref().unwrap_or(""))
+    }
 
     async fn plan(&self, args: Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError> {
         let item = target::work_item(args.work_item.as_deref(), cx).await?;

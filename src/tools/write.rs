@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Called, Effect, Tool, ToolCx, ToolError, parse_arguments, schema};
+use super::{Called, Effect, Told, Tool, ToolCx, ToolError, parse_arguments, schema};
 use crate::domain::{ids::ProjectId, write::PlannedWrite};
 
 /// A tool with typed arguments that plans a change and makes none.
@@ -15,6 +15,9 @@ pub trait WriteTool: Send + Sync + 'static {
     /// What the model may choose. Field docs become the descriptions of the fields.
     type Args: DeserializeOwned + JsonSchema + Send;
     const NAME: &'static str;
+
+    /// The call as people are told of it.
+    fn told(args: &Self::Args) -> Told;
 
     /// Says exactly what the call would change. Reads, and may be repeated.
     async fn plan(&self, args: Self::Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError>;
@@ -35,6 +38,10 @@ impl<T: WriteTool> Tool for Writes<T> {
 
     fn parameters(&self) -> Value {
         schema::parameters::<T::Args>()
+    }
+
+    fn told(&self, arguments: &str) -> Option<Told> {
+        parse_arguments(T::NAME, arguments).ok().map(|args| T::told(&args))
     }
 
     async fn call_text(&self, arguments: &str, cx: &ToolCx<'_>) -> Result<Called, ToolError> {

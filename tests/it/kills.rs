@@ -320,7 +320,7 @@ fn said_by_person(message: &Value) -> Option<&str> {
     let text = message["content"].as_str()?;
     let theirs = match message["role"].as_str()? {
         "user" => !text.contains("<plane-data>"),
-        "tool" => text.starts_with("The person replied:"),
+        "tool" => text.starts_with("The person "),
         _ => false,
     };
     theirs.then_some(text)

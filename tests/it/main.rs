@@ -17,6 +17,8 @@ mod browser;
 mod budget;
 mod chat;
 mod check;
+mod context;
+mod conversation;
 mod crash;
 mod demo;
 mod faults;

@@ -22,7 +22,8 @@ async fn a_first_mention_is_thought_about_worked_on_and_answered_once() {
     assert_eq!(assert_answered(&picture), "This is a **crash**. I suggest priority high.");
     let actions = picture.actions();
     let action = actions.last().expect("the tool call is shown");
-    assert_eq!(action.action.as_deref(), Some("read_work_item"));
+    assert_eq!(action.action.as_deref(), Some("Read a work item"));
+    assert_eq!(action.content_metadata["calls"][0]["tool"], "read_work_item");
     assert!(action.parameters.get("result").is_some_and(|result| !result.is_empty()), "{}", picture.to_text());
 
     let comments = app.plane.comments(0, "MOB-3");

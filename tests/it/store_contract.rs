@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc};
 use aileron::{
     domain::{
         event::{Prompt, RunEvent, RunEventKind, RunInfo},
-        ids::{ActivityId, InstallationId, ProjectId, RunId, UserId, WorkspaceId},
+        ids::{ActivityId, InstallationId, ProjectId, RunId, UserId, WorkItemId, WorkspaceId},
         installation::{Credential, Installation, InstallationStatus},
         talk::Usage,
         usage::{ModelReply, Spent, UsageRow},
@@ -123,6 +123,8 @@ macro_rules! every_case {
     forgetting_goes_on_where_it_stopped,
     what_is_spent_is_counted_with_its_step,
     what_was_spent_is_forgotten_with_the_keys,
+    a_claim_is_given_the_journal_from_where_the_fold_may_start,
+    gists_are_found_by_work_item_replaced_and_forgotten_with_their_run,
     ); };
 }
 
@@ -206,7 +208,7 @@ async fn an_event_is_accepted_once_for_good(bench: Bench) {
     assert_eq!(again, Accepted::Duplicate);
     let lease = lease(&*bench.store, 1).await;
     let step =
-        JournalStep { entries: vec!["done".into()], consumed: vec![0], stop_consumed: false, replies: Vec::new() };
+        JournalStep { entries: vec!["done".into()], consumed: vec![0], stop_consumed: false, ..JournalStep::default() };
     bench.store.append(lease, step).await.unwrap();
     bench.store.release(lease, Release::Idle, at(2)).await.unwrap();
 
@@ -270,7 +272,7 @@ async fn a_start_after_its_prompt_makes_nothing_due(bench: Bench) {
     say(&*bench.store, &run, "hello", 0).await;
     let lease = lease(&*bench.store, 1).await;
     let step =
-        JournalStep { entries: vec!["done".into()], consumed: vec![0], stop_consumed: false, replies: Vec::new() };
+        JournalStep { entries: vec!["done".into()], consumed: vec![0], stop_consumed: false, ..JournalStep::default() };
     bench.store.append(lease, step).await.unwrap();
     assert_eq!(bench.store.accept(started(&run), at(2), at(2)).await.unwrap(), Accepted::New);
     bench.store.release(lease, Release::Idle, at(3)).await.unwrap();
@@ -313,7 +315,7 @@ async fn a_lost_lease_cannot_write(bench: Bench) {
     assert_eq!(taken.journal, ["mine"]);
 
     let step =
-        JournalStep { entries: vec!["late".into()], consumed: vec![0], stop_consumed: true, replies: Vec::new() };
+        JournalStep { entries: vec!["late".into()], consumed: vec![0], stop_consumed: true, ..JournalStep::default() };
     let appended = bench.store.append(lost, step).await;
     assert!(matches!(appended, Err(StoreError::LeaseLost(id)) if id == run.id));
     assert!(matches!(bench.store.renew(lost, at(500)).await, Err(StoreError::LeaseLost(_))));
@@ -352,7 +354,7 @@ async fn a_step_is_written_whole(bench: Bench) {
         entries: vec!["a".into(), "b".into()],
         consumed: vec![number],
         stop_consumed: false,
-        replies: Vec::new(),
+        ..JournalStep::default()
     };
     let waiting = bench.store.append(claim.lease, step).await.unwrap();
     assert_eq!(bodies(&waiting), ["one"]);
@@ -963,4 +965,53 @@ async fn what_was_spent_is_forgotten_with_the_keys(bench: Bench) {
     bench.store.prune(retention, now).await.unwrap();
     let rows = bench.store.usage(day(1), day(30)).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.day).collect::<Vec<_>>(), [day(20)]);
+}
+
+async fn a_claim_is_given_the_journal_from_where_the_fold_may_start(bench: Bench) {
+    let run = new_run();
+    say(&*bench.store, &run, "one", 0).await;
+    let first = claim(&*bench.store, 1).await.unwrap();
+    let (base, first) = (first.record.journal_len, first.lease);
+    let step = |text: &str, consumed: Vec<u64>| JournalStep { consumed, ..entry(text) };
+    bench.store.append(first, step("a", vec![0])).await.unwrap();
+    bench.store.append(first, step("b", Vec::new())).await.unwrap();
+    bench.store.append(first, JournalStep { fold_from: Some(base + 1), ..entry("c") }).await.unwrap();
+    bench.store.release(first, Release::Idle, at(2)).await.unwrap();
+    say(&*bench.store, &run, "two", 3).await;
+
+    let bench = bench.reopen().await;
+    let claimed = claim(&*bench.store, 4).await.unwrap();
+    assert_eq!(claimed.journal, ["b", "c"]);
+    assert_eq!((claimed.record.journal_len, claimed.record.fold_from), (base + 3, base + 1));
+    let view = bench.store.run(run.id).await.unwrap().unwrap();
+    assert_eq!(view.journal, ["a", "b", "c"], "nothing is lost for those who read it whole");
+}
+
+async fn gists_are_found_by_work_item_replaced_and_forgotten_with_their_run(bench: Bench) {
+    let store = &*bench.store;
+    let work_item = WorkItemId(uuid::Uuid::from_u128(7));
+    let (one, two) = (new_run(), new_run());
+    let (one, two) = (RunInfo { work_item: Some(work_item), ..one }, RunInfo { work_item: Some(work_item), ..two });
+    let elsewhere = RunInfo { work_item: None, ..new_run() };
+    for (run, seconds) in [(&one, 0), (&two, 10), (&elsewhere, 20)] {
+        say(store, run, "hello", seconds).await;
+        let lease = lease(store, seconds + 1).await;
+        for gist in ["first", "second"] {
+            let step = JournalStep { consumed: vec![0], gist: Some(gist.to_owned()), ..entry("answered") };
+            store.append(lease, step).await.unwrap();
+        }
+        store.append(lease, entry("a step without a gist leaves it")).await.unwrap();
+        store.release(lease, Release::Idle, at(seconds + 2)).await.unwrap();
+    }
+    let mut gists = store.gists(work_item, 10).await.unwrap();
+    gists.sort();
+    let mut expected = [(one.id, "second".to_owned()), (two.id, "second".to_owned())];
+    expected.sort();
+    assert_eq!(gists, expected);
+    assert_eq!(store.gists(work_item, 1).await.unwrap().len(), 1);
+    assert_eq!(store.gists(WorkItemId(uuid::Uuid::from_u128(8)), 10).await.unwrap(), []);
+
+    let retention = Retention { keep_runs: SignedDuration::from_secs(8), ..KEEP };
+    prune_all(store, retention, at(15)).await;
+    assert_eq!(store.gists(work_item, 10).await.unwrap(), [(two.id, "second".to_owned())]);
 }

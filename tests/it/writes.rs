@@ -92,9 +92,8 @@ async fn what_is_asked_for_is_done_under_the_names_people_use_and_told_as_it_tur
     assert!(comment.html.contains("mention-component") && !comment.html.contains("<script"), "{}", comment.html);
     assert_eq!(comment.external_source.as_deref(), Some("aileron"));
     assert!(comment.external_id.is_some_and(|id| id.starts_with(&mentioned.run.to_string())));
-    let results: Vec<_> =
-        picture.actions().iter().filter_map(|action| action.parameters.get("result")).cloned().collect();
-    assert!(results.iter().any(|result| result == "done"), "{}", picture.to_text());
+    let shown: Vec<_> = picture.actions().iter().flat_map(|action| action.parameters.values().cloned()).collect();
+    assert!(shown.iter().any(|told| told.contains("done: MOB-")), "{}", picture.to_text());
 }
 
 #[tokio::test]

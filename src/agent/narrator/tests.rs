@@ -9,7 +9,10 @@ use crate::{
     domain::{
         activity::{Posted, RunActivity},
         ids::{ActivityId, CommentId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
-        work_item::{Change, Comment, Document, Label, Page, Person, Project, SearchHit, State, WorkItem},
+        work_item::{
+            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
+            State, WorkItem,
+        },
         write::{ItemFields, Target},
     },
     plane::{ItemOrder, RunStatus, WritePass},
@@ -37,7 +40,8 @@ fn text_of(draft: &Draft) -> String {
         | Saying::Error { body, .. } => body.clone(),
         Saying::Action { name, parameters } => match parameters.get("result") {
             Some(result) => format!("{name} = {result}"),
-            None => format!("{name}()"),
+            None if parameters.is_empty() => format!("{name}()"),
+            None => format!("{name}: {}", parameters.values().cloned().collect::<Vec<_>>().join("; ")),
         },
     }
 }
@@ -98,6 +102,21 @@ impl PlaneApi for Board {
         not_asked()
     }
     async fn history(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId, _: u32) -> Result<Page<Change>, PlaneError> {
+        not_asked()
+    }
+    fn browse(&self, _: WorkspaceId) -> Option<String> {
+        None
+    }
+    async fn relations(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<Vec<Relation>, PlaneError> {
+        not_asked()
+    }
+    async fn links(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<Page<Link>, PlaneError> {
+        not_asked()
+    }
+    async fn attachments(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<Vec<Attachment>, PlaneError> {
+        not_asked()
+    }
+    async fn titles(&self, _: WorkspaceId, _: ProjectId) -> Result<Page<ItemTitle>, PlaneError> {
         not_asked()
     }
     async fn project(&self, _: WorkspaceId, _: ProjectId) -> Result<Project, PlaneError> {
@@ -218,19 +237,22 @@ async fn a_quick_call_is_shown_once_with_its_result_and_a_slow_one_twice() {
     narrator.tell(Note::ActionStarted(action(3, "slow", None)));
     pass(2_000).await;
     narrator.tell(Note::ActionFinished { started: key(3), draft: action(4, "slow", Some("done")) });
-    pass(1).await;
-    assert_eq!(board.texts(), ["100 quick = done", "500 slow()", "2100 slow = done"]);
+    pass(300).await;
+    assert_eq!(board.texts(), ["350 quick = done", "1350 slow()", "2350 slow = done"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn reasoning_is_shown_in_whole_sentences_with_a_gap_between() {
     let (board, narrator) = narrate(&[], vec![]);
-    for sentence in ["One. ", "Two. ", "Three. ", "Four. "] {
+    for sentence in ["One goes first. ", "Two and three follow. ", "Then comes the third. ", "Four is the last. "] {
         narrator.tell(Note::Reasoning(sentence.to_owned()));
         pass(1_000).await;
     }
     pass(10_000).await;
-    assert_eq!(board.texts(), ["0 One.", "4000 Two. Three. Four."]);
+    assert_eq!(
+        board.texts(),
+        ["0 One goes first.", "2000 Two and three follow. Then comes the third.", "4000 Four is the last."]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,7 +284,39 @@ async fn the_farewell_says_what_is_finished_and_at_least_one_thing() {
     narrator.tell(Note::ActionFinished { started: key(1), draft: action(2, "one", Some("a")) });
     narrator.tell(Note::ActionFinished { started: key(3), draft: action(4, "two", Some("b")) });
     narrator.quiet(true).await;
-    assert_eq!(board.texts(), ["0 Reading.", "0 one = a", "0 two = b"]);
+    assert_eq!(board.texts(), ["0 Reading.", "0 2 steps: one → a; two → b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_end_together_are_told_in_one_with_a_line_each() {
+    let (board, narrator) = narrate(&[], vec![]);
+    for (part, name) in [(1, "one"), (3, "two"), (5, "three")] {
+        narrator.tell(Note::ActionStarted(action(part, name, None)));
+        narrator.tell(Note::ActionFinished { started: key(part), draft: action(part + 1, name, Some("done")) });
+    }
+    pass(300).await;
+    narrator.tell(Note::ActionFinished { started: key(7), draft: action(8, "four", Some("done")) });
+    pass(100).await;
+    narrator.tell(Note::ActionFinished { started: key(9), draft: action(10, "five", Some("done")) });
+    pass(5_000).await;
+    let shown = ["250 3 steps: one → done; two → done; three → done", "1250 2 steps: four → done; five → done"];
+    assert_eq!(board.texts(), shown);
+    assert_eq!(board.shown.lock().unwrap()[0].1.key, key(6), "under the key of the last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn thoughts_keep_a_distance_and_none_is_said_twice() {
+    let (board, narrator) = narrate(&[], vec![]);
+    narrator.tell(thought(0, "I look for duplicates."));
+    pass(100).await;
+    narrator.tell(thought(1, "I read the comments."));
+    pass(100).await;
+    narrator.tell(thought(2, "I compare both."));
+    pass(3_000).await;
+    narrator.tell(thought(3, "I look for duplicates…"));
+    narrator.tell(Note::Reasoning("I compare both.\n".to_owned()));
+    pass(10_000).await;
+    assert_eq!(board.texts(), ["0 I look for duplicates.", "2000 I compare both."]);
 }
 
 #[tokio::test(start_paused = true)]

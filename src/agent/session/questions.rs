@@ -4,27 +4,30 @@ use jiff::SignedDuration;
 
 use super::{Phase, Session};
 use crate::{
-    agent::journal::Said,
+    agent::{
+        context::look::Look,
+        journal::{Entry, Said},
+    },
     domain::{ids::StepKey, talk::Message},
 };
+
+/// What the result of a call that failed begins with.
+pub const FAILED_RESULT: &str = "Error: ";
+
+/// What was asked and answered last.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchange<'a> {
+    /// Whether others came before it.
+    pub went_on: bool,
+    pub said: Option<&'a Said>,
+    pub answered: &'a str,
+}
 
 /// How far apart the times of a comment and of the prompt made of it may be; the same words later are
 /// a new prompt.
 const LATE_EVENT_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 
 impl Session {
-    /// The conversation as the model is to see it, without the system prompt.
-    #[must_use]
-    pub fn messages(&self) -> Vec<Message> {
-        self.transcript.assembled()
-    }
-
-    /// The work item as the model is to see it; empty where there is none.
-    #[must_use]
-    pub fn context(&self) -> &str {
-        self.transcript.context()
-    }
-
     #[must_use]
     pub fn is_resting(&self) -> bool {
         matches!(self.phase, Phase::Resting { .. })
@@ -70,6 +73,56 @@ impl Session {
     #[must_use]
     pub fn unsure(&self) -> &[String] {
         &self.unsure
+    }
+
+    /// The look at the work item of the turn before, or of this one.
+    #[must_use]
+    pub fn last_look(&self) -> Option<&Look> {
+        self.transcript.last_look()
+    }
+
+    /// Whether a work item's key was read in Plane, rather than made up or only asked about.
+    #[must_use]
+    pub fn tells_of(&self, key: &str) -> bool {
+        let read = |message: &Message| match message {
+            Message::Tool { text, .. } => !text.starts_with(FAILED_RESULT) && text.contains(key),
+            Message::System { .. } | Message::User { .. } | Message::Assistant(_) => false,
+        };
+        let talks = self.conversation().talks;
+        self.last_look().is_some_and(|look| look.tells_of(key))
+            || talks.iter().flat_map(|talk| &talk.messages).any(read)
+    }
+
+    /// The number the next turn will have.
+    #[must_use]
+    pub fn next_turn(&self) -> u32 {
+        self.turn + 1
+    }
+
+    /// Whether the model has not been asked yet in this turn.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.asked == 0
+    }
+
+    /// The entry that puts a summary in the place of every turn up to this one, and the number of the
+    /// entry a fold can then start with. `None` if there is no later turn to start with.
+    #[must_use]
+    pub fn compaction(&self, through_turn: u32, summary: String) -> Option<(Entry, u64)> {
+        let fold_from = self.transcript.entry_after(through_turn)?;
+        let (expects, skills) = (self.from_comment.clone(), self.skills.clone());
+        Some((Entry::Compacted { through_turn, summary, expects, skills }, fold_from))
+    }
+
+    /// The newest exchange: who spoke, what they asked, and what was answered. Only while the answer is
+    /// on its way.
+    #[must_use]
+    pub fn exchange(&self) -> Option<Exchange<'_>> {
+        let Phase::Posting { draft, .. } = &self.phase else { return None };
+        let answered = draft.saying.last_word()?;
+        let conversation = self.conversation();
+        let went_on = conversation.summary.is_some() || conversation.talks.len() > 1;
+        Some(Exchange { went_on, said: self.last_said.as_ref(), answered })
     }
 
     /// The key of the first thought of this turn; at rest, of the turn to come, because it is said

@@ -101,7 +101,7 @@ mod tests {
     fn opened(text: &str) -> Vec<Entry> {
         let said = Said { activity: None, author: None, text: text.to_owned(), written_at: None };
         let at = Timestamp::UNIX_EPOCH;
-        vec![Entry::Opened { at, prompts: vec![said] }, Entry::ContextRead { markdown: String::new() }]
+        vec![Entry::Opened { at, turn: None, prompts: vec![said] }, Entry::ContextRead { look: None }]
     }
 
     fn took(name: &str, tools: &[&str], model: Option<&str>) -> Entry {
@@ -199,8 +199,9 @@ mod tests {
         let skill = TakenSkill { name: "a".to_owned(), tools: Vec::new(), model: None };
         let entry = Entry::SkillTaken { skill, text: Some("Do it so.".to_owned()) };
         let session = after([opened("/a now"), vec![entry.clone()]].concat());
-        let texts = session.messages().into_iter().map(|message| match message {
-            Message::User { text } => text,
+        let talk = session.conversation().talks.last().expect("a turn");
+        let texts = talk.messages.iter().map(|message| match message {
+            Message::User { text } => text.as_str(),
             other @ (Message::System { .. } | Message::Assistant(_) | Message::Tool { .. }) => panic!("{other:?}"),
         });
         assert_eq!(texts.collect::<Vec<_>>(), ["/a now", "Do it so."]);

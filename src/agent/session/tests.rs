@@ -6,7 +6,7 @@ use serde_json::Map;
 
 use super::*;
 use crate::{
-    agent::journal::PassedOver,
+    agent::{journal::PassedOver, question::Kind},
     domain::{
         activity::Saying,
         ids::{ActivityId, ProjectId, WorkItemId},
@@ -33,11 +33,30 @@ fn said(text: &str) -> Said {
 }
 
 fn opened(text: &str) -> Entry {
-    Entry::Opened { at: Timestamp::UNIX_EPOCH, prompts: vec![said(text)] }
+    Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: None, prompts: vec![said(text)] }
 }
 
 fn context() -> Entry {
-    Entry::ContextRead { markdown: "the work item".to_owned() }
+    looked("the work item")
+}
+
+fn looked(name: &str) -> Entry {
+    Entry::ContextRead { look: Some(Box::new(Look { name: name.to_owned(), ..Look::default() })) }
+}
+
+/// The conversation as a request would carry it, the look by its name.
+fn messages(session: &Session) -> Vec<Message> {
+    let conversation = session.conversation();
+    let mut messages: Vec<_> =
+        conversation.summary.map(|text| Message::User { text: text.to_owned() }).into_iter().collect();
+    let before = conversation.talks.split_last().map(|(_, older)| older).unwrap_or_default();
+    messages.extend(before.iter().flat_map(|talk| talk.messages.clone()));
+    let current = messages.len();
+    messages.extend(conversation.talks.last().into_iter().flat_map(|talk| talk.messages.clone()));
+    if let Some((look, at)) = conversation.look {
+        messages.insert(current + at, Message::User { text: look.name.clone() });
+    }
+    messages
 }
 
 fn call(id: &str, name: &str, arguments: &str) -> ToolCall {
@@ -121,9 +140,8 @@ fn the_context_stands_before_the_newest_prompt_and_only_once() {
     session.absorb(intended(&session));
     session.absorb(closed());
     session.absorb(opened("second"));
-    session.absorb(Entry::ContextRead { markdown: "the work item, later".to_owned() });
-    let texts: Vec<_> = session
-        .messages()
+    session.absorb(looked("the work item, later"));
+    let texts: Vec<_> = messages(&session)
         .into_iter()
         .map(|message| match message {
             Message::System { text } | Message::User { text } | Message::Tool { text, .. } => text,
@@ -148,7 +166,7 @@ fn parallel_calls_are_planned_with_keys_of_their_own_and_asked_about_until_all_a
     assert_eq!((left[0].call.id.as_str(), left[0].finished_key), ("b", key_of_b), "a resumed call keeps its key");
     session.absorb(done("b"));
     assert_eq!(session.next(), Step::AskModel { mode: AskMode::Normal });
-    assert_sendable(&session.messages());
+    assert_sendable(&messages(&session));
 }
 
 #[test]
@@ -170,7 +188,7 @@ fn a_question_waits_for_the_other_calls_and_its_reply_is_its_result() {
     assert_eq!(session.next(), Step::Rest);
     session.absorb(opened("the second"));
     session.absorb(context());
-    let messages = session.messages();
+    let messages = messages(&session);
     assert_sendable(&messages);
     let reply = messages.iter().find(|message| matches!(message, Message::Tool { call_id, .. } if call_id == "q"));
     assert!(matches!(reply, Some(Message::Tool { text, .. }) if text.contains("the second")));
@@ -195,7 +213,7 @@ fn the_last_step_is_followed_by_one_call_without_tools() {
     assert_eq!(session.next(), Step::AskModel { mode: AskMode::WrapUp });
     session.absorb(replied("so far", vec![call("x", "read_comments", "{}")]));
     assert_eq!(ending(&session), Ending::Bounded { bound: Bound::Steps, best: "so far".to_owned() });
-    assert_sendable(&session.messages());
+    assert_sendable(&messages(&session));
 }
 
 #[test]
@@ -216,13 +234,14 @@ fn a_stop_ends_any_phase_but_posting() {
         let mut session = after(entries);
         session.absorb(Entry::Stopped);
         assert_eq!(ending(&session), Ending::Stopped);
-        assert_sendable(&session.messages());
+        assert_sendable(&messages(&session));
     }
     let mut posting = after(vec![opened("go"), context(), replied("answer", vec![])]);
     posting.absorb(intended(&posting));
     let before = posting.clone();
     posting.absorb(Entry::Stopped);
-    assert_eq!(posting, before, "the last word is settled; the stop comes too late");
+    let unchanged = Session { entries: posting.entries, ..before };
+    assert_eq!(posting, unchanged, "the last word is settled; the stop comes too late");
 }
 
 #[test]
@@ -233,7 +252,7 @@ fn a_stop_while_a_question_waits_settles_the_question() {
     session.absorb(closed());
     session.absorb(Entry::Stopped);
     assert_eq!(ending(&session), Ending::Stopped);
-    assert_sendable(&session.messages());
+    assert_sendable(&messages(&session));
 }
 
 #[test]
@@ -242,17 +261,47 @@ fn an_undeliverable_question_does_not_wait_for_a_reply() {
     let mut session = after(vec![opened("go"), context(), replied("", calls)]);
     session.absorb(intended(&session));
     session.absorb(Entry::Closed { outcome: Outcome::Undeliverable { reason: "gone".to_owned() } });
-    assert_sendable(&session.messages());
+    assert_sendable(&messages(&session));
     session.absorb(opened("again"));
     session.absorb(context());
-    assert_sendable(&session.messages());
+    assert_sendable(&messages(&session));
+}
+
+#[test]
+fn a_call_that_needs_a_sign_in_waits_for_the_reply_as_a_question_does() {
+    let calls = vec![call("a", "read_comments", "{}"), call("s", "fetch", "{}"), call("t", "fetch", "{\"n\":2}")];
+    let mut session = after(vec![opened("go"), context(), replied("", calls)]);
+    let asks = |id: &str| Entry::SignInAsked {
+        call_id: id.to_owned(),
+        text: "Sign in".to_owned(),
+        url: "https://auth.example/".to_owned(),
+    };
+    session.absorb(asks("s"));
+    session.absorb(asks("t"));
+    assert!(matches!(session.next(), Step::CallTools(left) if left.len() == 1), "the others are done first");
+    session.absorb(done("a"));
+    let Ending::Question(question) = ending(&session) else { panic!() };
+    assert_eq!(
+        (question.call_id.as_str(), &question.kind),
+        ("s", &Kind::SignIn { url: "https://auth.example/".to_owned() })
+    );
+    session.absorb(intended(&session));
+    session.absorb(closed());
+    session.absorb(opened("done"));
+    session.absorb(context());
+    let messages = messages(&session);
+    assert_sendable(&messages);
+    let result =
+        |id: &str| messages.iter().find(|message| matches!(message, Message::Tool { call_id, .. } if call_id == id));
+    assert!(matches!(result("s"), Some(Message::Tool { text, .. }) if text.contains("call the tool again")));
+    assert!(matches!(result("t"), Some(Message::Tool { text, .. }) if text.contains("sign in first")));
 }
 
 #[test]
 fn a_late_event_is_recognised_by_its_words_once() {
     let from_comment =
         Said { activity: None, author: None, text: "triage this".to_owned(), written_at: Some(Timestamp::UNIX_EPOCH) };
-    let mut session = after(vec![Entry::Opened { at: Timestamp::UNIX_EPOCH, prompts: vec![from_comment] }]);
+    let mut session = after(vec![Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: None, prompts: vec![from_comment] }]);
     assert!(session.recognises(&said("triage this")));
     assert!(!session.recognises(&said("and now something else")));
     let hours_later = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(3);
@@ -304,6 +353,13 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         Just(opened("words")),
         Just(context()),
         Just(Entry::Steered { prompts: vec![said("more")] }),
+        Just(Entry::SignInAsked { call_id: "a".to_owned(), text: "Sign in".to_owned(), url: String::new() }),
+        (0u32..4).prop_map(|through_turn| Entry::Compacted {
+            through_turn,
+            summary: "in short".to_owned(),
+            expects: None,
+            skills: Vec::new(),
+        }),
         (prop::sample::select(vec!["", "text"]), calls).prop_map(|(text, calls)| {
             let mut seen = std::collections::HashSet::new();
             let calls = calls
@@ -337,7 +393,7 @@ fn a_change_under_way_is_taken_up_as_it_was_meant_and_never_called_undone() {
 
     let mut stopped = session;
     stopped.absorb(Entry::Stopped);
-    let messages = stopped.messages();
+    let messages = messages(&stopped);
     assert_sendable(&messages);
     let results: Vec<_> = messages
         .iter()
@@ -359,7 +415,7 @@ fn words_after_a_stop_are_answered_and_that_confirms_it() {
         session.absorb(opened("go on, but otherwise"));
         session.absorb(context());
         assert!(session.key(0) > stopped, "no key is used twice");
-        assert_sendable(&session.messages());
+        assert_sendable(&messages(&session));
         session.absorb(replied("Otherwise it is.", vec![]));
         assert_eq!(ending(&session), Ending::Answer { text: "Otherwise it is.".to_owned(), cut: false });
     }
@@ -371,7 +427,7 @@ fn words_after_the_confirmation_is_settled_wait_for_the_next_turn() {
     session.absorb(intended(&session));
     let before = session.clone();
     session.absorb(opened("two"));
-    assert_eq!(session, before);
+    assert_eq!(session, Session { entries: session.entries, ..before });
 }
 
 proptest! {
@@ -394,7 +450,7 @@ proptest! {
             let decoded = journal.iter().map(|text| crate::agent::journal::decode(text).unwrap());
             prop_assert_eq!(&Session::fold(run(), limits(), 0, decoded), &session);
             if matches!(session.next(), Step::AskModel { .. }) {
-                assert_sendable(&session.messages());
+                assert_sendable(&messages(&session));
             }
         }
     }
@@ -437,6 +493,49 @@ proptest! {
         prop_assert!(last_words.windows(2).all(|pair| pair[0].0 < pair[1].0), "a turn with two last words");
     }
 
+    /// Whatever was said and wherever it was compacted: a fold that starts late gives the state that a
+    /// fold of everything gives, and what the model would be sent is in order.
+    #[test]
+    fn a_fold_that_starts_late_gives_the_same_session(
+        chances in prop::collection::vec(0u8..12, 0..120),
+        compactions in prop::collection::vec((0usize..120, 1u32..6), 0..4),
+    ) {
+        let (mut session, mut journal, mut fold_from) = (after(vec![]), Vec::new(), 0);
+        let absorb = |session: &mut Session, journal: &mut Vec<Entry>, entry: Entry| {
+            journal.push(entry.clone());
+            session.absorb(entry);
+        };
+        for (number, chance) in chances.into_iter().enumerate() {
+            for (_, back) in compactions.iter().filter(|(at, _)| *at == number) {
+                let through = session.next_turn().saturating_sub(1 + back);
+                if let Some((entry, from)) = session.compaction(through, format!("summary through {through}")) {
+                    absorb(&mut session, &mut journal, entry);
+                    fold_from = from;
+                }
+            }
+            let step = session.next();
+            let entry = match (&step, chance) {
+                // Most turns come to an answer, so that there are many.
+                (Step::AskModel { .. }, 9..) => replied("text", vec![]),
+                (Step::Rest, _) => Entry::Opened {
+                    at: Timestamp::UNIX_EPOCH,
+                    turn: Some(session.next_turn()),
+                    prompts: vec![said("words"), said("and more")],
+                },
+                _ => played_on(&step, &session, chance),
+            };
+            absorb(&mut session, &mut journal, entry);
+            let late = journal.iter().skip(usize::try_from(fold_from).unwrap());
+            // As they come from the store: of the looks only the newest is read.
+            let stored: Vec<_> = late.map(crate::agent::journal::encode).collect();
+            let late = crate::agent::journal::decode_all(&stored).unwrap();
+            prop_assert_eq!(&Session::fold(run(), limits(), fold_from, late), &session);
+            if matches!(session.next(), Step::AskModel { .. }) {
+                assert_sendable(&messages(&session));
+            }
+        }
+    }
+
     /// A turn always ends: however the model behaves, the machine asks it only so often.
     #[test]
     fn every_turn_ends(replies in prop::collection::vec(0u8..3, 20)) {
@@ -466,6 +565,6 @@ proptest! {
 fn forgotten_turns_keep_their_numbers() {
     let session = Session::fold(run(), limits(), 7, []);
     assert_eq!(session.greeting_key().turn, 8);
-    let opened = Entry::Opened { at: jiff::Timestamp::UNIX_EPOCH, prompts: Vec::new() };
+    let opened = Entry::Opened { at: jiff::Timestamp::UNIX_EPOCH, turn: None, prompts: Vec::new() };
     assert_eq!(Session::fold(run(), limits(), 7, [opened]).key(0).turn, 8);
 }

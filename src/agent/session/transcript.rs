@@ -1,7 +1,7 @@
-//! The conversation as the model is to see it.
+//! The conversation as it was: turn by turn, with what came before in short.
 
 use crate::{
-    agent::journal::Said,
+    agent::{context::look::Look, journal::Said},
     domain::talk::{AssistantMessage, Message},
 };
 
@@ -12,64 +12,124 @@ const BARE_MENTION: &str = "(mentioned you without further words)";
 /// only cost tokens and contradict the newest.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Transcript {
-    messages: Vec<Message>,
-    context: Option<Context>,
+    summary: Option<String>,
+    talks: Vec<Talk>,
+    look: Option<Box<Look>>,
+    /// The turn the look belongs to; only there it is shown.
+    look_in_turn: u32,
 }
 
+/// What was said in one turn. Calls and their results never stand in different turns, except for the
+/// call of a question, whose result is the reply that opens the next one.
 #[derive(Debug, Clone, PartialEq)]
-struct Context {
-    /// The message it stands before.
-    before: usize,
-    markdown: String,
+pub struct Talk {
+    pub turn: u32,
+    /// The number of the journal entry it began with.
+    first_entry: u64,
+    /// The prompt that answered a question of the turn before, where one did.
+    reply: Option<Said>,
+    /// The message the look stands before.
+    look_at: usize,
+    pub messages: Vec<Message>,
+}
+
+/// The conversation to be put into a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Conversation<'a> {
+    /// What was said before the oldest of the turns.
+    pub summary: Option<&'a str>,
+    /// Oldest first; the last one is under way, or was the last.
+    pub talks: &'a [Talk],
+    /// The look and its place among the messages of the last turn.
+    pub look: Option<(&'a Look, usize)>,
 }
 
 impl Transcript {
+    pub(super) fn begin(&mut self, turn: u32, first_entry: u64) {
+        self.talks.push(Talk { turn, first_entry, reply: None, look_at: 0, messages: Vec::new() });
+    }
+
+    /// The words that answer a question asked in the turn before.
+    pub(super) fn reply(&mut self, call_id: String, said: Option<Said>, text: String) {
+        self.result(call_id, text);
+        if let Some(talk) = self.talks.last_mut() {
+            talk.reply = said;
+            talk.look_at = talk.messages.len();
+        }
+    }
+
     pub(super) fn person_says(&mut self, said: Said) {
-        // Providers refuse a message without text, and a bare mention has none.
-        let words = if said.text.trim().is_empty() { BARE_MENTION } else { &said.text };
-        let text = match said.author {
-            Some(author) => format!("{author} writes:\n\n{words}"),
-            None => words.to_owned(),
-        };
-        self.messages.push(Message::User { text });
+        self.push(spoken(said));
     }
 
     /// Instructions of ours that the person asked for.
     pub(super) fn instruct(&mut self, text: String) {
-        self.messages.push(Message::User { text });
+        self.push(Message::User { text });
     }
 
     pub(super) fn model_says(&mut self, message: AssistantMessage) {
-        self.messages.push(Message::Assistant(message));
+        self.push(Message::Assistant(message));
     }
 
     pub(super) fn result(&mut self, call_id: String, text: impl Into<String>) {
-        self.messages.push(Message::Tool { call_id, text: text.into() });
+        self.push(Message::Tool { call_id, text: text.into() });
     }
 
-    /// The work item will be shown at this point of the conversation.
-    pub(super) fn make_room_for_context(&mut self) {
-        self.context = Some(Context { before: self.messages.len(), markdown: String::new() });
-    }
-
-    /// Shows the work item where room was made for it; nothing if it is empty.
-    pub(super) fn show_context(&mut self, markdown: String) {
-        self.context = match self.context.take() {
-            Some(context) if !markdown.is_empty() => Some(Context { markdown, ..context }),
-            Some(_) | None => None,
-        };
-    }
-
-    pub(super) fn context(&self) -> &str {
-        self.context.as_ref().map_or("", |context| &context.markdown)
-    }
-
-    pub(super) fn assembled(&self) -> Vec<Message> {
-        let mut messages = self.messages.clone();
-        if let Some(context) = &self.context {
-            let at = context.before.min(messages.len());
-            messages.insert(at, Message::User { text: context.markdown.clone() });
+    fn push(&mut self, message: Message) {
+        if let Some(talk) = self.talks.last_mut() {
+            talk.messages.push(message);
         }
-        messages
     }
+
+    pub(super) fn show(&mut self, look: Option<Box<Look>>) {
+        self.look_in_turn = self.talks.last().map_or(0, |talk| talk.turn);
+        self.look = look;
+    }
+
+    /// The look of the last turn that had one.
+    pub(super) fn last_look(&self) -> Option<&Look> {
+        self.look.as_deref()
+    }
+
+    /// Puts a summary in the place of every turn up to this one. What remains is as if the fold had
+    /// begun with the turn after it: a reply whose question is gone counts as plain words.
+    pub(super) fn compact(&mut self, through_turn: u32, summary: String) {
+        self.talks.retain(|talk| talk.turn > through_turn);
+        self.summary = Some(summary);
+        if self.look_in_turn <= through_turn {
+            (self.look, self.look_in_turn) = (None, 0);
+        }
+        let Some(first) = self.talks.first_mut() else { return };
+        if let Some(said) = first.reply.take()
+            && let Some(message) = first.messages.first_mut()
+        {
+            *message = spoken(said);
+            first.look_at = 0;
+        }
+    }
+
+    pub(super) fn conversation(&self) -> Conversation<'_> {
+        let current = self.talks.last();
+        let look = self.look.as_deref().zip(current).filter(|(_, talk)| talk.turn == self.look_in_turn);
+        Conversation {
+            summary: self.summary.as_deref(),
+            talks: &self.talks,
+            look: look.map(|(look, talk)| (look, talk.look_at)),
+        }
+    }
+
+    /// The entry the turn after this one began with.
+    pub(super) fn entry_after(&self, turn: u32) -> Option<u64> {
+        self.talks.iter().find(|talk| talk.turn > turn).map(|talk| talk.first_entry)
+    }
+}
+
+fn spoken(said: Said) -> Message {
+    // Providers refuse a message without text, and a bare mention has none.
+    let words = if said.text.trim().is_empty() { BARE_MENTION } else { &said.text };
+    let text = match said.author {
+        Some(author) => format!("{author} writes:\n\n{words}"),
+        None => words.to_owned(),
+    };
+    Message::User { text }
 }

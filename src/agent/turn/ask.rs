@@ -1,15 +1,19 @@
 //! The model call: what is sent, and what becomes of the reply or of its failure.
 
-use super::{Cut, Drive, Flow};
+use std::sync::Arc;
+
+use super::{Cut, Drive, Flow, Squeeze};
 use crate::{
     agent::{
+        budget::{self, Fit, Room},
         intake::in_written_order,
         journal::{Bound, Entry, Failure, FailureCode},
         narrator::{Doing, Note},
+        prompts::PromptError,
         step::AskMode,
     },
     domain::talk::AssistantMessage,
-    llm::{Delta, LlmError, Reply, Request},
+    llm::{Delta, LlmError, Model, Reply, Request},
     store::{Release, StoreError},
 };
 
@@ -26,17 +30,38 @@ impl Drive<'_> {
             return Ok(Flow::Go);
         }
         let rewording = self.rewording();
-        let request = match self.agent.request(&self.texts, &self.session, mode) {
-            Ok(request) => request,
+        if self.session.is_fresh()
+            && self.compacted == 0
+            && let Some(through_turn) = budget::overdue(self.session.conversation())
+        {
+            return self.compact(through_turn).await;
+        }
+        let fitted = match self.request(mode).await {
+            Ok(Fit::Fits(fitted)) => {
+                if let (Squeeze::Next, Some(counted)) = (self.squeeze, fitted.counted) {
+                    self.squeeze = Squeeze::To(counted);
+                }
+                fitted
+            }
+            Ok(Fit::Compact { through_turn }) => return self.compact(through_turn).await,
+            Ok(Fit::TooLong) => return self.fail(FailureCode::TooLong).await,
             Err(error) => {
                 tracing::error!(%error, "the model cannot be asked");
-                let failure = Failure::plain(FailureCode::Internal);
-                self.record(vec![Entry::Failed { failure }], Vec::new()).await?;
-                return Ok(Flow::Go);
+                return self.fail(FailureCode::Internal).await;
             }
         };
-        let entry = match self.complete(&request).await {
-            Cut::Done(Ok(reply)) => self.answered(reply),
+        let entry = match self.complete(&fitted.request).await {
+            Cut::Done(Ok(reply)) => {
+                if let (Some(counted), Some(usage)) = (fitted.counted, reply.usage) {
+                    self.agent.meter.learn(counted, usage.input);
+                }
+                self.answered(reply)
+            }
+            Cut::Done(Err(LlmError::TooLong { .. })) if self.squeeze == Squeeze::None => {
+                tracing::warn!("the provider finds the request too long; it is shortened and sent once more");
+                self.squeeze = Squeeze::Next;
+                return Ok(Flow::Go);
+            }
             Cut::Done(Err(error)) => {
                 // The provider's own message may quote the conversation, so only its kind is logged.
                 tracing::warn!(kind = error.kind(), "the model call failed");
@@ -76,6 +101,39 @@ impl Drive<'_> {
         Ok(Flow::Go)
     }
 
+    async fn fail(&mut self, code: FailureCode) -> Result<Flow, StoreError> {
+        let failure = Failure::plain(code);
+        self.record(vec![Entry::Failed { failure }], Vec::new()).await?;
+        Ok(Flow::Go)
+    }
+
+    /// The request, shortened to what the model has room for.
+    async fn request(&self, mode: AskMode) -> Result<Fit, PromptError> {
+        let agent = self.agent;
+        let today = self.when().today_in_words();
+        let mut draft = agent.draft(&self.texts, &self.session, mode, today)?;
+        let most = u64::from(self.model().card().max_input());
+        let room = match self.squeeze {
+            Squeeze::None => Room { limit: most, squeezed: false },
+            Squeeze::Next => Room { limit: most, squeezed: true },
+            Squeeze::To(tokens) => Room { limit: most.min(tokens), squeezed: false },
+        };
+        if let Some(fitted) = draft.at_a_glance(room, &agent.meter, self.texts.prompts()) {
+            return Ok(Fit::Fits(fitted));
+        }
+        let (meter, texts) = (agent.meter.clone(), self.texts.clone());
+        let fitting = tokio::task::spawn_blocking(move || draft.fit(room, &meter, texts.prompts()));
+        Ok(fitting.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the request could not be shortened");
+            Fit::TooLong
+        }))
+    }
+
+    /// The model that speaks in this turn.
+    pub(super) fn model(&self) -> Arc<dyn Model> {
+        self.agent.model_of(self.run().workspace, self.session.wanted_model())
+    }
+
     async fn complete(&mut self, request: &Request) -> Cut<Result<Reply, LlmError>> {
         self.doing(Doing::Model);
         let key = self.session.key(0);
@@ -94,7 +152,7 @@ impl Drive<'_> {
             // A narrator that is gone has nothing more to say.
             let _ = notes.send(note);
         };
-        let model = self.agent.model_of(self.run().workspace, self.session.wanted_model());
+        let model = self.model();
         self.unless_cut(model.complete(request, &on_delta)).await
     }
 

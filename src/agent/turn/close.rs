@@ -9,7 +9,7 @@ use crate::{
     agent::{
         Agent,
         journal::{Entry, Failure, FailureCode, Outcome},
-        speak,
+        speak::{self, Links},
         step::Ending,
     },
     domain::{activity::Draft, disposition::Disposition, event::RunInfo, ids::StepKey},
@@ -76,7 +76,7 @@ impl Drive<'_> {
         if *ending == Ending::Stopped && !self.waiting.prompts.is_empty() {
             return self.open_turn().await;
         }
-        let mut draft = speak::compose(self.texts.prompts(), self.agent.limits, ending, key);
+        let mut draft = self.put_into_words(ending, key);
         speak::add_what_is_unsure(self.texts.prompts(), &mut draft, self.session.unsure());
         let label = match ending {
             Ending::Answer { .. } => "answer",
@@ -94,6 +94,14 @@ impl Drive<'_> {
         };
         self.hush(!stopped).await;
         Ok(Flow::Go)
+    }
+
+    fn put_into_words(&self, ending: &Ending, key: StepKey) -> Draft {
+        let links = Links {
+            browse: self.session.last_look().and_then(|look| look.browse.as_deref()),
+            is_known: &|key| self.session.tells_of(key),
+        };
+        speak::compose_linked(self.texts.prompts(), self.agent.limits, ending, key, &links)
     }
 
     pub(super) async fn post(&mut self, draft: Draft) -> Result<Flow, StoreError> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Cut, Drive, Flow};
+use super::{Cut, Drive, Flow, Squeeze};
 use crate::{
     agent::{intake::in_written_order, journal::Entry, narrator::Note},
     domain::disposition::Disposition,
@@ -51,7 +51,7 @@ impl Drive<'_> {
             }
             self.texts = texts;
             let skills = self.texts.chosen_skills(&prompts);
-            entries.push(Entry::Opened { at: Timestamp::now(), prompts });
+            entries.push(Entry::Opened { at: Timestamp::now(), turn: Some(self.session.next_turn()), prompts });
             entries.extend(self.rewording());
             entries.extend(skills);
         }
@@ -62,6 +62,7 @@ impl Drive<'_> {
     /// Starts to narrate and says the first words, before anything slow.
     fn begin_turn(&mut self) {
         self.deadline = Instant::now() + self.agent.limits.max_turn;
+        (self.squeeze, self.compacted) = (Squeeze::None, 0);
         self.greet();
     }
 

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Cut, Drive, Flow};
 use crate::{
     agent::{
         Agent,
         journal::{Bound, Entry},
-        narrator::{Doing, Note},
-        session::skills::Allowed,
+        narrator::{Doing, Note, RESULT},
+        session::{FAILED_RESULT, skills::Allowed},
         step::PlannedCall,
         texts::Texts,
     },
@@ -24,10 +24,10 @@ use crate::{
         write::Receipt,
     },
     store::{Release, StoreError},
-    tools::{Called, Effect, ToolCx, ToolError, ToolOutput, Toolbox},
+    tools::{Called, Effect, Told, ToolCx, ToolError, ToolOutput, Toolbox, When, describe},
 };
 
-/// Longest parameter or result shown in an action, in characters.
+/// Longest result shown in an action, in characters.
 const SHOWN_LIMIT_CHARS: usize = 200;
 
 impl Drive<'_> {
@@ -49,15 +49,16 @@ impl Drive<'_> {
     async fn call_reads(&mut self, calls: Vec<PlannedCall>) -> Result<Flow, StoreError> {
         self.doing(Doing::Tools);
         for planned in &calls {
-            self.narrate(Note::ActionStarted(action(planned, planned.started_key, None)));
+            let draft = action(&self.texts.wording().toolbox, planned, planned.started_key, None);
+            self.narrate(Note::ActionStarted(draft));
         }
         let notes = self.narrator.as_ref().map(crate::agent::narrator::Narrator::notes);
         let (agent, run) = (self.agent, self.record.info.clone());
-        let (texts, allowed) = (self.texts.clone(), self.session.allowed());
+        let (texts, allowed, when) = (self.texts.clone(), self.session.allowed(), self.when());
         let work = join_all(calls.iter().map(|planned| {
-            let (notes, run, texts, allowed) = (&notes, &run, &texts, &allowed);
+            let (notes, run, texts, allowed, when) = (&notes, &run, &texts, &allowed, &when);
             async move {
-                let result = match agent.call(planned, run, texts, allowed).await {
+                let result = match agent.call(planned, run, (texts, allowed), when).await {
                     Ok(Called::Output(output)) => Ok(output),
                     // What changes something is not called here.
                     Ok(Called::Wants(_)) => Err(ToolError::NotAllowed("This is not carried out.".to_owned())),
@@ -68,7 +69,7 @@ impl Drive<'_> {
                 let mut entries = vec![entry];
                 entries.extend(taken.map(|skill| Entry::SkillTaken { skill, text: None }));
                 if let Some(notes) = notes {
-                    let draft = action(planned, planned.finished_key, Some(shown));
+                    let draft = action(&texts.wording().toolbox, planned, planned.finished_key, Some(shown));
                     // A narrator that is gone has nothing more to say.
                     let _ = notes.send(Note::ActionFinished { started: planned.started_key, draft });
                 }
@@ -92,8 +93,8 @@ impl Agent {
         &self,
         planned: &PlannedCall,
         run: &RunInfo,
-        texts: &Texts,
-        allowed: &Allowed,
+        (texts, allowed): (&Texts, &Allowed),
+        when: &When,
     ) -> Result<Called, ToolError> {
         let name = planned.call.name.as_str();
         if planned.repeated {
@@ -111,7 +112,7 @@ impl Agent {
         if toolbox.effect(name) == Some(Effect::Instruct) {
             return texts.load_skill(&planned.call).map(Called::Output);
         }
-        let cx = ToolCx { workspace: run.workspace, run, plane: self.plane.as_ref(), facts: &self.facts };
+        let cx = ToolCx { workspace: run.workspace, run, plane: self.plane.as_ref(), facts: &self.facts, when };
         toolbox.call(name, &planned.call.arguments, &cx).await
     }
 }
@@ -130,9 +131,13 @@ pub(super) fn settled(
     metrics::counter!("aileron_tool_calls_total", "tool" => label, "failed" => failed.to_string()).increment(1);
     let (text, shown) = match result {
         Ok(ToolOutput { text, summary }) => (text, summary),
+        Err(ToolError::SignIn { message, url }) if url.starts_with("https://") => {
+            let entry = Entry::SignInAsked { call_id: planned.call.id.clone(), text: message, url };
+            return (entry, "you have to sign in first".to_owned());
+        }
         Err(error) => {
             tracing::info!(tool = known.then_some(name), kind = kind_of(&error), "a tool call failed");
-            (format!("Error: {}", told_to_model(&error)), format!("failed: {}", told_to_people(&error)))
+            (format!("{FAILED_RESULT}{}", told_to_model(&error)), format!("failed: {}", told_to_people(&error)))
         }
     };
     tracing::debug!(tool = known.then_some(name), failed, "a tool call is done");
@@ -152,7 +157,8 @@ fn told_to_model(error: &ToolError) -> String {
         | ToolError::NoSuchThing(_)
         | ToolError::NotAllowed(_)
         | ToolError::Stopped
-        | ToolError::OutcomeUnknown => error.to_string(),
+        | ToolError::OutcomeUnknown
+        | ToolError::SignIn { .. } => error.to_string(),
     }
 }
 
@@ -164,6 +170,7 @@ fn told_to_people(error: &ToolError) -> &'static str {
         ToolError::NotAllowed(_) => "not permitted",
         ToolError::Stopped => "stopped before it was made",
         ToolError::OutcomeUnknown => "Plane does not say whether it was made",
+        ToolError::SignIn { .. } => "signing in is not possible",
         ToolError::Plane(plane) => match plane.disposition() {
             Disposition::Retry { .. } => "Plane did not answer",
             Disposition::TellModel => "not found or not allowed",
@@ -180,41 +187,28 @@ fn kind_of(error: &ToolError) -> &'static str {
         ToolError::NotAllowed(_) => "not_allowed",
         ToolError::Stopped => "stopped",
         ToolError::OutcomeUnknown => "outcome_unknown",
+        ToolError::SignIn { .. } => "sign_in",
         ToolError::Plane(_) => "plane",
     }
 }
 
-/// The action people see: the tool, its arguments as strings, and the result once there is one.
-pub(super) fn action(planned: &PlannedCall, key: StepKey, result: Option<String>) -> Draft {
-    let arguments = serde_json::from_str::<Value>(&planned.call.arguments).unwrap_or(Value::Null);
-    let mut parameters: BTreeMap<String, String> = match arguments {
-        Value::Object(fields) => fields
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name, shown(&as_text(value))))
-            .collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => BTreeMap::new(),
-    };
+/// The action people see: what is done in words, and the result once there is one. What was asked for
+/// exactly is beside it, for machines.
+pub(super) fn action(toolbox: &Toolbox, planned: &PlannedCall, key: StepKey, result: Option<String>) -> Draft {
+    let call = &planned.call;
+    let told = toolbox.told(&call.name, &call.arguments);
+    // A call that cannot be read is at least named.
+    let told = told.unwrap_or_else(|| match toolbox.effect(&call.name) {
+        Some(_) => Told::new("Trying", "Tried").about("what", format!("to {}", call.name.replace('_', " "))),
+        None => Told::new("Trying something", "Tried something"),
+    });
+    let mut parameters = BTreeMap::new();
+    parameters.extend(told.about.map(|(what, text)| (what.to_owned(), text)));
+    let name = if result.is_some() { told.done } else { told.doing }.to_owned();
+    let arguments = serde_json::from_str::<Value>(&call.arguments).unwrap_or_else(|_| call.arguments.clone().into());
+    let detail = json!({ "calls": [{ "tool": call.name, "arguments": arguments }] });
     if let Some(result) = result {
-        parameters.insert("result".to_owned(), shown(&result));
+        parameters.insert(RESULT.to_owned(), describe::shortened(&result, SHOWN_LIMIT_CHARS));
     }
-    let name: String = planned.call.name.chars().take(64).collect();
-    Draft { key, saying: Saying::Action { name, parameters }, detail: None }
-}
-
-fn as_text(value: Value) -> String {
-    match value {
-        Value::String(text) => text,
-        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            other.to_string()
-        }
-    }
-}
-
-fn shown(text: &str) -> String {
-    if text.chars().count() <= SHOWN_LIMIT_CHARS {
-        return text.to_owned();
-    }
-    let cut: String = text.chars().take(SHOWN_LIMIT_CHARS - 1).collect();
-    format!("{cut}…")
+    Draft { key, saying: Saying::Action { name, parameters }, detail: Some(detail) }
 }

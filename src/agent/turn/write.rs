@@ -4,6 +4,8 @@
 //! nothing more is said, and what became of it is journalled before anything else happens. Where it is
 //! unknown what became of it, Plane is asked, but not before an earlier attempt must have come through.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -64,7 +66,8 @@ impl Drive<'_> {
 
     fn show_started(&mut self, call: &PlannedCall) {
         self.doing(Doing::Tools);
-        self.narrate(Note::ActionStarted(action(call, call.started_key, None)));
+        let draft = action(&self.texts.wording().toolbox, call, call.started_key, None);
+        self.narrate(Note::ActionStarted(draft));
     }
 
     /// Works out what the call would change and writes it down.
@@ -74,8 +77,8 @@ impl Drive<'_> {
         }
         self.show_started(call);
         let (agent, run) = (self.agent, self.record.info.clone());
-        let (texts, allowed) = (self.texts.clone(), self.session.allowed());
-        let planning = agent.call(call, &run, &texts, &allowed);
+        let (texts, allowed, when) = (self.texts.clone(), self.session.allowed(), self.when());
+        let planning = agent.call(call, &run, (&texts, &allowed), &when);
         let called = match self.unless_cut(planning).await {
             Cut::Done(called) => called,
             cut @ (Cut::Stop | Cut::Deadline | Cut::HandBack) => return self.cut_short(cut).await.map(Next::Settled),
@@ -190,14 +193,18 @@ impl Drive<'_> {
         self.control.stop.mark_changed();
         let narrator = self.narrator.take();
         let hushed = async {
-            if let Some(narrator) = narrator {
-                narrator.quiet(false).await;
+            match narrator {
+                Some(narrator) => narrator.quiet(false).await,
+                None => HashSet::new(),
             }
         };
         let hand_back = self.control.hand_back.clone();
         tokio::select! {
             biased;
-            (done, ()) = async { tokio::join!(work, hushed) } => Some(done),
+            (done, said) = async { tokio::join!(work, hushed) } => {
+                self.said.extend(said);
+                Some(done)
+            }
             () = hand_back.cancelled() => None,
         }
     }
@@ -257,7 +264,7 @@ impl Drive<'_> {
         let (entry, shown) = settled(call, &self.texts.wording().toolbox, result, receipt);
         self.record(vec![entry], Vec::new()).await?;
         if self.waiting.stop.is_none() {
-            let draft = action(call, call.finished_key, Some(shown));
+            let draft = action(&self.texts.wording().toolbox, call, call.finished_key, Some(shown));
             self.narrate(Note::ActionFinished { started: call.started_key, draft });
         }
         Ok(Flow::Go)

@@ -13,7 +13,10 @@ use crate::{
         activity::{Draft, Posted, RunActivity, RunActivityKind},
         event::RunInfo,
         ids::{ActivityId, CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
-        work_item::{Change, Comment, Document, Label, Page, Person, Project, SearchHit, State, WorkItem},
+        work_item::{
+            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
+            State, WorkItem,
+        },
         write::{ItemFields, Target},
     },
     plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
@@ -69,6 +72,26 @@ impl PlaneApi for Stage {
         };
         let unknown = || PlaneError::NotFound { what: "the run", message: format!("nothing was said in {workspace}") };
         Ok((last.map(|(info, _)| info).ok_or_else(unknown)?, status))
+    }
+
+    fn browse(&self, workspace: WorkspaceId) -> Option<String> {
+        self.real.browse(workspace)
+    }
+
+    async fn relations(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<Relation>> {
+        self.real.relations(workspace, project, id).await
+    }
+
+    async fn links(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Page<Link>> {
+        self.real.links(workspace, project, id).await
+    }
+
+    async fn attachments(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<Attachment>> {
+        self.real.attachments(workspace, project, id).await
+    }
+
+    async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Page<ItemTitle>> {
+        self.real.titles(workspace, project).await
     }
 
     async fn work_item(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<WorkItem> {

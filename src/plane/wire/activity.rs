@@ -51,7 +51,9 @@ fn signal(saying: &Saying) -> (&'static str, Option<Value>) {
         Saying::Thought { .. } | Saying::Action { .. } | Saying::Response { .. } => ("continue", None),
         Saying::Elicitation { ask, .. } => match ask {
             Ask::Freely => ("continue", None),
-            Ask::Select { options } => ("select", Some(json!({ "options": options }))),
+            Ask::Select { options, several } => {
+                ("select", Some(json!({ "options": options, "allow_multiple": several })))
+            }
             Ask::SignIn { url } => ("auth_request", Some(json!({ "url": url }))),
         },
         Saying::Error { code, retryable, .. } => {
@@ -156,7 +158,7 @@ mod tests {
             Saying::Action { name: "read_work_item".to_owned(), parameters },
             Saying::Response { body: body.clone() },
             Saying::Elicitation { body: body.clone(), ask: Ask::Freely },
-            Saying::Elicitation { body: body.clone(), ask: Ask::Select { options } },
+            Saying::Elicitation { body: body.clone(), ask: Ask::Select { options, several: true } },
             Saying::Elicitation { body: body.clone(), ask: Ask::SignIn { url: "https://example.com/".to_owned() } },
             Saying::Error { body, code: "MODEL_UNREACHABLE".to_owned(), retryable: true },
         ]
@@ -179,7 +181,8 @@ mod tests {
         let bodies: Vec<Value> = every_saying().into_iter().map(|saying| create_body(&draft(saying), None)).collect();
         let signals: Vec<&str> = bodies.iter().map(|body| body["signal"].as_str().unwrap()).collect();
         assert_eq!(signals, ["continue", "continue", "continue", "continue", "select", "auth_request", "continue"]);
-        assert_eq!(bodies[4]["signal_metadata"], json!({"options": [{"id": "a", "label": "Approve"}]}));
+        let select = json!({"options": [{"id": "a", "label": "Approve"}], "allow_multiple": true});
+        assert_eq!(bodies[4]["signal_metadata"], select);
         assert_eq!(bodies[5]["signal_metadata"], json!({"url": "https://example.com/"}));
         assert_eq!(bodies[6]["signal_metadata"], json!({"error_code": "MODEL_UNREACHABLE", "retryable": true}));
         assert!(bodies[2].get("signal_metadata").is_none());

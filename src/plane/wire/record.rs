@@ -6,8 +6,8 @@ use super::fields::{Fields, id_of};
 use crate::domain::{
     ids::{ProjectId, UserId},
     work_item::{
-        Change, Comment, Document, Label, LabelRef, ParentRef, Person, Priority, Project, ProjectRef, SearchHit, State,
-        StateRef, WorkItem,
+        Change, Comment, Document, ItemTitle, Label, LabelRef, ParentRef, Person, Priority, Project, ProjectRef,
+        SearchHit, State, StateRef, WorkItem,
     },
 };
 
@@ -133,6 +133,19 @@ pub(in crate::plane) fn project(value: &Value) -> Option<Project> {
         identifier: fields.text_or_empty("identifier"),
         name: fields.text_or_empty("name"),
         description: fields.text_or_empty("description"),
+        time_zone: fields.text_or_empty("timezone"),
+    })
+}
+
+/// Reads a work item of which only a few fields were asked for.
+pub(in crate::plane) fn title(value: &Value) -> Option<ItemTitle> {
+    let fields = Fields::of(value)?;
+    Some(ItemTitle {
+        id: fields.id("id")?,
+        sequence: fields.count("sequence_id").unwrap_or_default(),
+        name: fields.text_or_empty("name"),
+        parent: fields.id("parent"),
+        state: state_ref(fields),
     })
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{failure, list, record};
+use super::{attached, failure, list, record};
 use crate::domain::work_item::Page;
 
 /// One recorded exchange, from a file in either of the two layouts there are.
@@ -66,6 +66,12 @@ fn converted(exchange: &Recorded) -> Option<(usize, usize)> {
             one(record::comment(body).is_some_and(|comment| comment.author.is_some() && comment.created_at.is_some()))
         }
         ["projects", _, "work-items", _, "activities"] => all(body, list::page(body, record::change)),
+        ["projects", _, "work-items", _, "links"] => all(body, list::page(body, attached::link)),
+        ["projects", _, "work-items", _, "attachments"] => all(body, list::page(body, attached::attachment)),
+        ["projects", _, "work-items", _, "relations"] => {
+            let others = body.as_object()?.values().filter_map(Value::as_array).map(Vec::len).sum();
+            Some((attached::relations(body).map_or(0, |relations| relations.len()), others))
+        }
         _ => None,
     }
 }

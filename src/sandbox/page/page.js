@@ -159,15 +159,15 @@ function answer(run, activity, last) {
   return block;
 }
 
-// A tool's outcome comes as a second action with the same parameters and a result: show them as one.
+// A tool's outcome comes as a second action about the same calls, with a result: show them as one.
 function joined(steps) {
   const rows = [];
   for (const step of steps) {
     const { result, ...asked } = step.parameters ?? {};
-    const call = JSON.stringify([step.action, Object.entries(asked).sort()]);
+    const call = JSON.stringify(step.calls ?? [step.action, Object.entries(asked).sort()]);
     const open = step.kind === "action" && result !== undefined
       && rows.find((row) => row.call === call && row.result === undefined);
-    if (open) open.result = result;
+    if (open) Object.assign(open, { result, action: step.action });
     else rows.push({ ...step, asked, call, result });
   }
   return rows;
@@ -226,7 +226,7 @@ function tell() {
     for (const activity of run.activities) {
       if (told.has(activity.id) || activity.kind === "prompt") continue;
       told.add(activity.id);
-      $("news").textContent = activity.kind === "action" ? `${state.agent} uses ${activity.action}` : `${state.agent}: ${activity.body}`;
+      $("news").textContent = activity.kind === "action" ? `${state.agent}: ${activity.action}` : `${state.agent}: ${activity.body}`;
     }
   }
 }

@@ -35,6 +35,7 @@ impl Kept {
             journal_len: remains.journal_len,
             spent: Spent::default(),
             history_lost: remains.history_lost,
+            fold_from: 0,
         };
         let stored = StoredRun {
             record,

@@ -13,7 +13,7 @@ use super::view::Table;
 use crate::{
     domain::{
         event::Prompt,
-        ids::{InstallationId, RunId, UserId, WorkspaceId},
+        ids::{InstallationId, RunId, UserId, WorkItemId, WorkspaceId},
         installation::{Credential, Installation, InstallationStatus},
     },
     store::{RunRecord, StoreError},
@@ -200,10 +200,29 @@ pub(super) fn journal_prefix(run: RunId) -> Vec<u8> {
     key
 }
 
+/// What every journal key of a run stands before.
+pub(super) fn journal_end(run: RunId) -> Vec<u8> {
+    let mut key = run_key(run);
+    key.push(1);
+    key
+}
+
 pub(super) fn journal_key(run: RunId, number: u64) -> Vec<u8> {
     let mut key = journal_prefix(run);
     key.extend_from_slice(&number.to_be_bytes());
     key
+}
+
+/// Sorts by work item.
+pub(super) fn gist_key(work_item: WorkItemId, run: RunId) -> Vec<u8> {
+    let mut key = work_item.0.as_bytes().to_vec();
+    key.extend_from_slice(run.0.as_bytes());
+    key
+}
+
+/// The run of a key made by [`gist_key`].
+pub(super) fn gist_key_run(key: &[u8]) -> Result<RunId, StoreError> {
+    key.get(16..).and_then(run_of_key).ok_or_else(|| unreadable(Table::Gists, "a key of the wrong shape".to_owned()))
 }
 
 pub(super) fn run_of_key(bytes: &[u8]) -> Option<RunId> {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{
     kept::Kept,
     ledger,
-    records::{decode, encode, journal_prefix, queue_key_parts, run_key, unreadable},
+    records::{decode, encode, gist_key, journal_prefix, queue_key_parts, run_key, unreadable},
     usage,
     view::{Table, View},
 };
@@ -184,6 +184,9 @@ fn forget(view: &mut View<'_>, id: RunId, now: Timestamp) -> Result<usize, Store
             view.remove(table, &key);
             records += 1;
         }
+    }
+    if let Some(work_item) = run.stored.record.info.work_item {
+        view.remove(Table::Gists, &gist_key(work_item, id));
     }
     let stored = run.remove(view);
     let remains = Remains {

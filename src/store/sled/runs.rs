@@ -26,8 +26,8 @@ use jiff::Timestamp;
 use super::{
     kept::Kept,
     records::{
-        InboxItem, decode, decode_text, encode_text, inbox_key, inbox_key_number, journal_key, journal_prefix,
-        queue_key_parts, run_key, touched_key_run,
+        InboxItem, decode, decode_text, encode_text, gist_key, gist_key_run, inbox_key, inbox_key_number, journal_end,
+        journal_key, queue_key_parts, run_key, touched_key_run,
     },
     retention,
     roster::Listed,
@@ -37,7 +37,7 @@ use super::{
 use crate::{
     domain::{
         event::{Prompt, RunEvent, RunEventKind},
-        ids::RunId,
+        ids::{RunId, WorkItemId},
         usage::Spent,
     },
     store::{
@@ -133,6 +133,12 @@ pub(super) fn append(view: &mut View<'_>, lease: Lease, step: &JournalStep) -> R
         usage::count(view, run.stored.record.info.workspace, reply)?;
         run.stored.record.spent.add(&Spent::on(reply.usage));
     }
+    if let Some(fold_from) = step.fold_from {
+        run.stored.record.fold_from = fold_from.min(run.stored.record.journal_len);
+    }
+    if let (Some(gist), Some(work_item)) = (&step.gist, run.stored.record.info.work_item) {
+        view.insert(Table::Gists, gist_key(work_item, lease.run), encode_text(gist));
+    }
     for (number, item) in inbox(view, lease.run)? {
         let consumed = match item {
             InboxItem::Prompt(_) => step.consumed.contains(&number),
@@ -185,7 +191,7 @@ pub(super) fn run(view: &View<'_>, id: RunId) -> Result<Option<RunView>, StoreEr
     let Some(run) = Kept::load(view, id)? else {
         return Ok(None);
     };
-    Ok(Some(RunView { record: run.stored.record, journal: journal(view, id)?, waiting: waiting(view, id)? }))
+    Ok(Some(RunView { record: run.stored.record, journal: journal(view, id, 0)?, waiting: waiting(view, id)? }))
 }
 
 pub(super) fn runs(view: &View<'_>, limit: usize) -> Result<Vec<RunRecord>, StoreError> {
@@ -196,6 +202,11 @@ pub(super) fn runs(view: &View<'_>, limit: usize) -> Result<Vec<RunRecord>, Stor
         }
     }
     Ok(records)
+}
+
+pub(super) fn gists(view: &View<'_>, work_item: WorkItemId, limit: usize) -> Result<Vec<(RunId, String)>, StoreError> {
+    let entries = view.scan_prefix(Table::Gists, work_item.0.as_bytes(), limit)?;
+    entries.iter().map(|(key, bytes)| Ok((gist_key_run(key)?, decode_text(Table::Gists, bytes)?))).collect()
 }
 
 /// Makes every leased run due at once. Only one process owns the store, so whoever held a lease
@@ -274,7 +285,7 @@ fn lease(view: &mut View<'_>, id: RunId, now: Timestamp, until: Timestamp) -> Re
     let Some(mut run) = Kept::load(view, id)? else {
         return Ok(None);
     };
-    let journal = journal(view, id)?;
+    let journal = journal(view, id, run.stored.record.fold_from)?;
     let waiting = waiting(view, id)?;
     run.stored.fence += 1;
     run.stored.news = false;
@@ -292,8 +303,9 @@ fn lease(view: &mut View<'_>, id: RunId, now: Timestamp, until: Timestamp) -> Re
     Ok(Some(claim))
 }
 
-fn journal(view: &View<'_>, id: RunId) -> Result<Vec<String>, StoreError> {
-    let entries = view.scan_prefix(Table::Journal, &journal_prefix(id), usize::MAX)?;
+/// The entries from the one with this number on.
+fn journal(view: &View<'_>, id: RunId, from: u64) -> Result<Vec<String>, StoreError> {
+    let entries = view.scan_between(Table::Journal, &journal_key(id, from), &journal_end(id))?;
     entries.iter().map(|(_, bytes)| decode_text(Table::Journal, bytes)).collect()
 }
 

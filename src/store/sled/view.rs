@@ -45,10 +45,12 @@ pub(super) enum Table {
     Finished,
     /// Day, workspace id, model: what was spent.
     Usage,
+    /// Work item id, run id: the run's gist.
+    Gists,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Runs,
         Self::Inbox,
         Self::Queue,
@@ -62,6 +64,7 @@ impl Table {
         Self::Meta,
         Self::Finished,
         Self::Usage,
+        Self::Gists,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -79,6 +82,7 @@ impl Table {
             Self::Meta => "meta",
             Self::Finished => "finished",
             Self::Usage => "usage",
+            Self::Gists => "gists",
         }
     }
 }
@@ -207,6 +211,13 @@ impl<'a> View<'a> {
             .range((Excluded((table, key.to_vec())), Unbounded))
             .take_while(|((other, _), _)| *other == table);
         self.merge(table, stored, laid_over, limit)
+    }
+
+    /// The entries with keys from `from` on and before `to`, in the order of their keys.
+    pub(super) fn scan_between(&self, table: Table, from: &[u8], to: &[u8]) -> Result<Vec<Entry>, StoreError> {
+        let stored = self.trees.table(table)?.range::<&[u8], _>((Included(from), Excluded(to)));
+        let laid_over = self.overlay.range((Included((table, from.to_vec())), Excluded((table, to.to_vec()))));
+        self.merge(table, stored, laid_over, usize::MAX)
     }
 
     fn merge<'b>(

@@ -107,6 +107,7 @@ impl Server {
     pub(super) fn config(&self) -> PlaneConfig {
         PlaneConfig {
             api_url: format!("http://{}", self.address).parse().unwrap(),
+            web_url: "https://plane.example.test".parse().unwrap(),
             webhook_secrets: Vec::new(),
             oauth: Some(OAuthConfig {
                 client_id: "client-abc".to_owned(),

@@ -21,7 +21,10 @@ use aileron::{
         ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         installation::{BookError, Installation, InstallationBook},
         usage::UsageRow,
-        work_item::{Change, Comment, Document, Label, Page, Person, Project, SearchHit, State, WorkItem},
+        work_item::{
+            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
+            State, WorkItem,
+        },
         write::{ItemFields, Target},
     },
     llm::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard},
@@ -376,6 +379,10 @@ impl Store for Faulty<dyn Store> {
         self.seams.look(self.inner.runs(limit)).await
     }
 
+    async fn gists(&self, work_item: WorkItemId, limit: usize) -> Result<Vec<(RunId, String)>, StoreError> {
+        self.seams.look(self.inner.gists(work_item, limit)).await
+    }
+
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {
         self.seams.look(self.inner.prune(retention, now)).await
     }
@@ -468,6 +475,26 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         limit: u32,
     ) -> Got<Page<Change>> {
         self.seams.plane("history", self.inner.history(workspace, project, id, limit)).await
+    }
+
+    fn browse(&self, workspace: WorkspaceId) -> Option<String> {
+        self.inner.browse(workspace)
+    }
+
+    async fn relations(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<Relation>> {
+        self.seams.plane("relations", self.inner.relations(workspace, project, id)).await
+    }
+
+    async fn links(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Page<Link>> {
+        self.seams.plane("links", self.inner.links(workspace, project, id)).await
+    }
+
+    async fn attachments(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<Attachment>> {
+        self.seams.plane("attachments", self.inner.attachments(workspace, project, id)).await
+    }
+
+    async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Page<ItemTitle>> {
+        self.seams.plane("titles", self.inner.titles(workspace, project)).await
     }
 
     async fn project(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Project> {

@@ -21,7 +21,9 @@ use aileron::{
     },
     llm::{
         LlmError, Model, OnDelta, Reply, Request,
+        card::ModelCard,
         retry::{RetryPolicy, Retrying},
+        tokens::TokenMeter,
     },
     plane::{
         PlaneApi,
@@ -69,6 +71,8 @@ pub(crate) struct Scenario {
     /// How the last one does: the kind of its last activity, and the run's status.
     pub(crate) end: (&'static str, &'static str),
     pub(crate) max_steps: u32,
+    /// Tokens the model has room for, a quarter of them for its reply.
+    pub(crate) window: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -134,6 +138,7 @@ impl World {
         let seed = plane.workspace(0);
         let config = PlaneConfig {
             api_url: plane.base_url().parse().unwrap(),
+            web_url: "https://plane.example.test".parse().unwrap(),
             webhook_secrets: Vec::new(),
             oauth: None,
             fixed: Some(FixedTokenConfig {
@@ -168,6 +173,7 @@ struct Stage {
 }
 
 struct Thinker {
+    card: ModelCard,
     think: fn(&Request) -> Thinks,
     stage: Arc<Stage>,
 }
@@ -176,6 +182,10 @@ struct Thinker {
 impl Model for Thinker {
     fn name(&self) -> &str {
         "thinker"
+    }
+
+    fn card(&self) -> &ModelCard {
+        &self.card
     }
 
     async fn complete(&self, request: &Request, _on_delta: OnDelta<'_>) -> Result<Reply, LlmError> {
@@ -229,7 +239,12 @@ impl Life {
         let seams = Seams::new(plan);
         let faulty_store: Arc<dyn Store> = Arc::new(Faulty::new(Arc::clone(&store), &seams));
         let plane: Arc<dyn PlaneApi> = Arc::new(Faulty::new(Arc::clone(&world.client), &seams));
-        let thinker: Arc<dyn Model> = Arc::new(Thinker { think: scenario.think, stage: Arc::clone(stage) });
+        let card = ModelCard {
+            context_window: scenario.window,
+            max_output: scenario.window / 4,
+            ..aileron::llm::card::UNKNOWN
+        };
+        let thinker: Arc<dyn Model> = Arc::new(Thinker { card, think: scenario.think, stage: Arc::clone(stage) });
         let policy = RetryPolicy { max_retries: 2, max_wait: Duration::from_secs(5) };
         let is_unheard = scenario.acts.iter().any(|act| matches!(act, Act::StopUnheard));
         let status_every = if is_unheard { Duration::ZERO } else { PATIENCE };
@@ -239,6 +254,8 @@ impl Life {
             facts: Facts::new(Arc::clone(&plane), Duration::from_secs(600)),
             plane,
             models: Models::from(Arc::new(Retrying::new(Faulty::new(thinker, &seams), policy)) as Arc<dyn Model>),
+            meter: Arc::new(TokenMeter::for_model("thinker")),
+            time_zone: None,
             library: Arc::clone(&world.library),
             guidance: Guidance::new(Vec::new(), Duration::ZERO),
             credentials: Arc::clone(&world.credentials),
@@ -498,16 +515,14 @@ fn is_progress(kind: ActivityKind) -> bool {
     matches!(kind, ActivityKind::Thought | ActivityKind::Action)
 }
 
-/// Each thought and action as text; an action without its result, since a slow one is shown before.
+/// Each thought as text, and each call that was told of; calls that end together are told in one, and a
+/// slow one is told of before.
 pub(crate) fn progress(picture: &RunPicture) -> Vec<String> {
-    let mut single = picture.clone();
     let shown = picture.activities.iter().filter(|activity| is_progress(activity.kind));
     shown
-        .map(|activity| {
-            let mut activity = activity.clone();
-            activity.parameters.remove("result");
-            single.activities = vec![activity];
-            single.to_text().lines().skip(1).collect::<Vec<_>>().join("\n")
+        .flat_map(|activity| match activity.content_metadata["calls"].as_array() {
+            Some(calls) => calls.iter().map(|call| format!("action {call}")).collect(),
+            None => vec![format!("{}: {}", activity.kind.as_str(), activity.body)],
         })
         .collect()
 }
