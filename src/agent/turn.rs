@@ -29,7 +29,12 @@ use super::{
     texts::Texts,
 };
 use crate::{
-    domain::{disposition::Disposition, event::RunInfo, ids::ActivityId, usage::Spent},
+    domain::{
+        disposition::Disposition,
+        event::RunInfo,
+        ids::{ActivityId, StepKey},
+        usage::Spent,
+    },
     plane::PlaneError,
     store::{Claim, JournalStep, Lease, Release, RunRecord, StoreError, Waiting},
 };
@@ -103,6 +108,7 @@ impl Agent {
             session,
             waiting: claim.waiting,
             narrator: None,
+            greeted: None,
             already: HashMap::new(),
             deadline: Instant::now() + self.limits.max_turn,
             taken_up_at: Instant::now(),
@@ -125,6 +131,9 @@ struct Drive<'a> {
     texts: Texts,
     waiting: Waiting,
     narrator: Option<Narrator>,
+    /// The first thought that was said last. A turn whose opening is cut off begins anew, and the narrator
+    /// that is quiet by then may have posted it.
+    greeted: Option<StepKey>,
     /// What Plane shows from an earlier attempt at this turn, by step key. It is read when a turn is
     /// resumed; an attempt of this process that fails leaves the run, so nothing is missing here.
     already: HashMap<String, ActivityId>,

@@ -74,6 +74,9 @@ impl Drive<'_> {
 
     pub(super) fn greet(&mut self) {
         let key = self.session.greeting_key();
+        if self.greeted.replace(key) == Some(key) {
+            return;
+        }
         match self.texts.prompts().render("acknowledge.md", json!({ "key": null })) {
             Ok(body) => self.narrate(Note::Thought { key, body }),
             Err(error) => tracing::error!(%error, "the first thought is left out"),
