@@ -1,6 +1,6 @@
 //! What a model can do and what it costs, as data.
 //!
-//! [`known`](super::known) holds the models we know, `[models.x]` says otherwise where it wants to,
+//! [`known`] holds the models we know, `[models.x]` says otherwise where it wants to,
 //! and a model neither of them knows gets defaults that no server chokes on.
 
 use super::known;

@@ -1,7 +1,7 @@
 //! Giving space back. sled's log only grows: what was removed in it is reused, never returned.
 //!
 //! A log that has grown to a multiple of what it was is copied into a fresh store beside it, while
-//! the store is in use, and the copy takes its place ([`copy`](super::copy), [`places`](super::places)). The
+//! the store is in use, and the copy takes its place ([`copy`], [`places`](super::places)). The
 //! owner thread does all of it between its batches, in slices so short that nobody has to wait; only
 //! what takes long and touches nothing in use, making the empty store and clearing the old one away,
 //! happens on a thread beside it. The copy stays open when its directory is renamed: sled keeps to the
