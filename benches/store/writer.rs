@@ -92,7 +92,7 @@ pub(crate) async fn write_until_killed(dir: &Path) {
                 consumed: claim.waiting.prompts.iter().map(|waiting| waiting.number).collect(),
                 ..JournalStep::default()
             };
-            let count = claim.record.journal_len + step.entries.len() as u64;
+            let count = claim.journal.len() + step.entries.len();
             store.append(claim.lease, step).await.expect("appended");
             tell(&format!("journalled {} {count}", claim.lease.run.0.as_u128() - 1));
             store.release(claim.lease, Release::Idle, now).await.expect("released");

@@ -316,6 +316,38 @@ async fn runs_of_lost_commits_come_back_from_the_list() {
     assert_eq!(SledStore::open(dir.path()).unwrap().runs_restored, 0);
 }
 
+/// What sled does with damage in an older part of its log: some records are gone, the newest commit is not.
+#[tokio::test]
+async fn runs_missing_from_the_middle_come_back_from_the_list() {
+    for tree in ["runs", "touched", "queue"] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        for run in [new_run(), new_run(), new_run()] {
+            store.accept(prompted(&run, &prompt("hello", None)), Timestamp::now(), at(0)).await.unwrap();
+        }
+        store.close().await;
+        drop(store);
+        let db = sled::open(dir.path().join("store")).unwrap();
+        db.open_tree(tree).unwrap().pop_min().unwrap().expect("a record");
+        drop(db);
+
+        let opened = SledStore::open(dir.path()).unwrap();
+        let restored = usize::from(tree == "runs");
+        assert_eq!((opened.records_missing, opened.commits_lost, opened.runs_restored), (1, 0, restored), "{tree}");
+        let records = opened.store.runs(10).await.unwrap();
+        assert_eq!(records.len(), 3);
+        assert_eq!(records.iter().filter(|record| record.history_lost).count(), restored);
+        let mut due = 0;
+        while opened.store.claim(at(60), at(120)).await.unwrap().is_some() {
+            due += 1;
+        }
+        assert_eq!(due, 3 - restored, "{tree}");
+        opened.store.close().await;
+        drop(opened.store);
+        open(dir.path());
+    }
+}
+
 #[tokio::test]
 async fn damage_never_goes_unnoticed() {
     let filled = tempfile::tempdir().unwrap();

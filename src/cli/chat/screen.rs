@@ -87,7 +87,8 @@ impl Screen {
     }
 
     fn ending(&mut self, what: &str, body: &str) {
-        let on_screen = plain(&self.streamed) == plain(body);
+        // Work items became links after they were written.
+        let on_screen = plain(&self.streamed) == plain(&without_links_to_items(body));
         self.end_line();
         if !on_screen {
             put(&format!("{}\n", shown::ending(what, body)));
@@ -106,6 +107,44 @@ impl Screen {
     }
 }
 
+/// The text with each work item's key in place of the link to it.
+fn without_links_to_items(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, from_key)) = rest.split_once('[') {
+        out.push_str(before);
+        let link = from_key.split_once("](").and_then(|(key, from_url)| {
+            let (url, after) = from_url.split_once(')')?;
+            let ends_in_key = url.trim_end_matches('/').ends_with(&format!("/browse/{key}"));
+            ends_in_key.then_some((key, after))
+        });
+        match link {
+            Some((key, after)) => {
+                out.push_str(key);
+                rest = after;
+            }
+            None => {
+                out.push('[');
+                rest = from_key;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_links_to_work_items_are_taken_out() {
+        let text =
+            "See [MOB-3](http://127.0.0.1:1/acme/browse/MOB-3/) and [the list](https://a.test/browse/x) [1] [x](y";
+        assert_eq!(without_links_to_items(text), "See MOB-3 and [the list](https://a.test/browse/x) [1] [x](y");
+    }
 }

@@ -24,10 +24,16 @@ pub(super) fn missing(view: &mut View<'_>) -> Result<u64, StoreError> {
     if most == fewest {
         return Ok(0);
     }
+    // An entry that names no run, or a run that stands elsewhere, would be met again and again.
+    for table in [Table::Touched, Table::Queue, Table::Leases, Table::Finished] {
+        for (key, _) in view.scan_prefix(table, b"", usize::MAX)? {
+            view.remove(table, &key);
+        }
+    }
     for (key, _) in view.scan_prefix(Table::Runs, b"", usize::MAX)? {
         let Some(id) = run_of_key(&key) else { continue };
         match Kept::load(view, id) {
-            Ok(Some(run)) => run.save(view)?,
+            Ok(Some(run)) => run.put_in_indexes(view)?,
             // Left to whoever comes upon it.
             Ok(None) | Err(StoreError::Unreadable { .. }) => {}
             Err(error) => return Err(error),

@@ -228,8 +228,8 @@ impl Compaction {
         let Compacted { before, after, took, pause } = compacted;
         metrics::counter!("aileron_store_compactions_total", "outcome" => "done").increment(1);
         metrics::histogram!("aileron_store_compaction_pause_seconds").record(pause);
-        let (millis, pause_millis) = (took.as_millis(), pause.as_millis());
-        tracing::info!(before, after, millis, pause_millis, "the store gave space back, in bytes");
+        let (secs, pause_secs) = (took.as_secs_f64(), pause.as_secs_f64());
+        tracing::info!(before, after, secs, pause_secs, "the store gave space back, in bytes");
         self.told.send_modify(|told| (told.done, told.last) = (told.done + 1, Some(compacted)));
     }
 

@@ -119,6 +119,11 @@ impl Kept {
         Ok(())
     }
 
+    /// Writes the run into indexes that do not have it.
+    pub(super) fn put_in_indexes(self, view: &mut View<'_>) -> Result<(), StoreError> {
+        Self { queue_place: None, touched_key: None, ..self }.save(view)
+    }
+
     /// Takes the run and its place in the indexes out of the store.
     pub(super) fn remove(self, view: &mut View<'_>) -> StoredRun {
         if let Some((table, key)) = &self.queue_place {
