@@ -288,11 +288,16 @@ fn answer_every_token_once(request: &Captured) -> Option<Turn> {
     let number: usize = open.last().and_then(|token| token.strip_prefix(TOKEN)?.parse().ok()).unwrap_or(0);
     let last_said = request.messages().iter().rposition(|message| said_by_person(message).is_some());
     let results = request.messages().iter().skip(last_said.unwrap_or(0) + 1).filter(|m| m["role"] == "tool").count();
+    // What joins a turn after a comment is noted by another one, which leaves out what the first has.
+    let noted = named_in_calls(request.messages(), "add_comment");
+    let fresh: Vec<_> = open.iter().filter(|token| !noted.contains(token.as_str())).map(String::as_str).collect();
     let pause = vec![Piece::Pause(Duration::from_millis((number % 7 * 15) as u64))];
     let turn = match (number % 5, results) {
         (1 | 2, 0) => Turn::calls([("read_work_item", json!({}))]),
         (2, 1) => Turn::calls([("search_work_items", json!({"query": "crash"})), ("read_comments", json!({}))]),
-        (4, 0) => Turn::calls([("add_comment", json!({"text": format!("Noted {}.", open.join(" and "))}))]),
+        (4, 0) if !fresh.is_empty() => {
+            Turn::calls([("add_comment", json!({"text": format!("Noted {}.", fresh.join(" and "))}))])
+        }
         (3, 0) => Turn::calls([("ask_user", json!({"question": words, "options": ["yes", "no"]}))]),
         _ => Turn::says(&words),
     };
@@ -301,18 +306,21 @@ fn answer_every_token_once(request: &Captured) -> Option<Turn> {
 
 /// Tokens people said and the agent has not named in an answer or a question.
 fn unnamed(messages: &[Value]) -> Vec<String> {
-    let mut named = BTreeSet::new();
+    let mut named = named_in_calls(messages, "ask_user");
     for message in messages.iter().filter(|message| message["role"] == "assistant") {
-        let calls = message["tool_calls"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if calls.is_empty() {
+        if message["tool_calls"].as_array().is_none_or(Vec::is_empty) {
             named.extend(tokens(message["content"].as_str().unwrap_or_default()));
-        }
-        for call in calls.iter().filter(|call| call["function"]["name"] == "ask_user") {
-            named.extend(tokens(call["function"]["arguments"].as_str().unwrap_or_default()));
         }
     }
     let said = messages.iter().filter_map(said_by_person).flat_map(tokens);
     said.filter(|token| !named.contains(token)).map(str::to_owned).collect()
+}
+
+/// Tokens in the arguments of every call of one tool.
+fn named_in_calls<'a>(messages: &'a [Value], tool: &str) -> BTreeSet<&'a str> {
+    let calls = messages.iter().filter_map(|message| message["tool_calls"].as_array()).flatten();
+    let arguments = calls.filter(|call| call["function"]["name"] == tool).map(|call| &call["function"]["arguments"]);
+    arguments.filter_map(Value::as_str).flat_map(tokens).collect()
 }
 
 /// A person's words; the work item's text and other results hold words of other conversations.
