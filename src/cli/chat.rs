@@ -9,7 +9,12 @@ mod overheard;
 mod screen;
 mod stage;
 
-use std::{collections::VecDeque, io::IsTerminal as _, process::ExitCode, sync::Arc};
+use std::{
+    collections::VecDeque,
+    io::{BufRead as _, IsTerminal as _},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use tokio::sync::mpsc;
 
@@ -63,12 +68,13 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The lines of standard input. They are read on a thread of their own: reading cannot be called off.
+/// The lines of standard input; bytes that are not UTF-8 are replaced. They are read on a thread of
+/// their own: reading cannot be called off.
 fn lines() -> mpsc::UnboundedReceiver<String> {
     let (send, lines) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            if send.send(line).is_err() {
+        for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
+            if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                 return;
             }
         }

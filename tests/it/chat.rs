@@ -15,7 +15,7 @@ use crate::support::{
 async fn each_line_of_a_pipe_is_a_turn_of_one_conversation() {
     let home = TempDir::new().unwrap();
     let input = "/stop\n/skills\n/triage this\nsummarise it\n/history\n/context\n/nonsense\n";
-    let shown = binary::run_with(home.path(), &["chat"], &Settings::new(), input).await;
+    let shown = binary::run_with(home.path(), &["chat"], &Settings::new(), input.as_bytes()).await;
     assert!(shown.status.success(), "{}\n{}", shown.stdout, shown.stderr);
     let text = &shown.stdout;
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part:?} in:\n{text}"));
@@ -27,6 +27,14 @@ async fn each_line_of_a_pipe_is_a_turn_of_one_conversation() {
     assert!(text.contains("you: /triage this") && text.contains("in all (texts "), "{text}");
     assert!(text.contains("neither a command nor a skill /nonsense") && text.contains("Nothing is running."), "{text}");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[tokio::test]
+async fn a_line_that_is_no_text_does_not_end_the_conversation() {
+    let home = TempDir::new().unwrap();
+    let shown = binary::run_with(home.path(), &["chat"], &Settings::new(), b"\xff\xfe is this?\n/history\n").await;
+    assert!(shown.status.success(), "{}\n{}", shown.stdout, shown.stderr);
+    assert!(shown.stdout.contains("you: \u{fffd}\u{fffd} is this?"), "{}", shown.stdout);
 }
 
 #[tokio::test]
@@ -93,7 +101,7 @@ async fn tools_and_failures_are_shown_and_a_failure_is_the_exit_code() {
         [Turn::calls([("search_work_items", json!({"query": "crash"}))]), Turn::fails(401, "invalid_api_key", "no")];
     let app = TestApp::setup().script(script).access(Access::Fixed).start().await;
     let arguments = ["chat", "--work-item", "MOB-3"];
-    let shown = binary::run_with(app.home(), &arguments, app.settings(), "look\n").await;
+    let shown = binary::run_with(app.home(), &arguments, app.settings(), b"look\n").await;
     assert!(shown.stdout.contains("action       Searched work items: 'crash' → 2 found"), "{}", shown.stdout);
     assert!(shown.stdout.contains("\nerror\n\nI cannot use my language model"), "{}", shown.stdout);
     assert_eq!(shown.status.code(), Some(1));

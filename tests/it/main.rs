@@ -29,6 +29,7 @@ mod missed;
 mod oauth;
 mod plane_trouble;
 mod provider;
+mod provider_network;
 mod providers;
 mod restart;
 mod similar;

@@ -141,13 +141,13 @@ pub(crate) async fn run(home: &Path, arguments: &[&str], settings: &Settings) ->
 }
 
 /// Runs the binary to its end with this on standard input.
-pub(crate) async fn run_with(home: &Path, arguments: &[&str], settings: &Settings, input: &str) -> Finished {
+pub(crate) async fn run_with(home: &Path, arguments: &[&str], settings: &Settings, input: &[u8]) -> Finished {
     let what = format!("the end of `aileron {}`", arguments.join(" "));
     let mut command = command(home, arguments, settings);
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().expect("the binary starts");
     let mut stdin = child.stdin.take().expect("standard input is open");
-    stdin.write_all(input.as_bytes()).await.unwrap();
+    stdin.write_all(input).await.unwrap();
     drop(stdin);
     let output = within(&what, child.wait_with_output()).await.unwrap();
     Finished {

@@ -64,6 +64,8 @@ pub(crate) struct Captured {
     pub(crate) raw: Value,
     /// The `Authorization` header.
     pub(crate) authorization: String,
+    /// The `Proxy-Authorization` header.
+    pub(crate) proxy_authorization: String,
 }
 
 impl ScriptedModel {
@@ -160,9 +162,13 @@ async fn complete(
     headers: HeaderMap,
     Json(raw): Json<Value>,
 ) -> Response {
-    let authorization =
-        headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let captured = Captured { body: wires::as_chat(wire, &raw), raw, authorization };
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let captured = Captured {
+        body: wires::as_chat(wire, &raw),
+        raw,
+        authorization: header("authorization"),
+        proxy_authorization: header("proxy-authorization"),
+    };
     let mut complaints = rules::complaints(&captured.body);
     let turn = shared.next_turn(&captured);
     if turn.is_none() {
