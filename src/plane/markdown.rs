@@ -1,11 +1,16 @@
-//! A model's Markdown as the HTML Plane stores.
+//! A model's Markdown as Plane is given it: as the HTML of a comment, or as the Markdown of an activity.
 //!
-//! Plane stores comments as they come, so nothing that runs, loads or hides may get through: raw HTML is
-//! shown as text, only web and mail addresses are linked, and an image becomes a link to it.
+//! What others wrote may have talked the model into anything, and Plane stores what it gets, so nothing
+//! that runs, loads or hides may get through: raw HTML is shown as text, only web and mail addresses are
+//! linked, and an image becomes a link to it.
 
 use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, html};
 
 use crate::domain::ids::UserId;
+
+const OPTIONS: Options = Options::ENABLE_TABLES.union(Options::ENABLE_STRIKETHROUGH).union(Options::ENABLE_TASKLISTS);
+/// How deep things may be hidden in one another.
+const MOST_ROUNDS: usize = 4;
 
 /// Looks up who is called so, without the `@`.
 pub type Handles<'a> = &'a dyn Fn(&str) -> Option<UserId>;
@@ -13,9 +18,8 @@ pub type Handles<'a> = &'a dyn Fn(&str) -> Option<UserId>;
 /// Converts Markdown; `@name` becomes a mention where `handles` knows the name.
 #[must_use]
 pub fn to_html(markdown: &str, handles: Handles<'_>) -> String {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut in_code = false;
-    let events = Parser::new_ext(markdown, options).map(harmless).flat_map(|event| {
+    let events = Parser::new_ext(markdown, OPTIONS).map(harmless).flat_map(|event| {
         if matches!(event, Event::Start(Tag::CodeBlock(_))) {
             in_code = true;
         } else if matches!(event, Event::End(TagEnd::CodeBlock)) {
@@ -52,6 +56,55 @@ fn harmless(event: Event<'_>) -> Event<'_> {
         return Event::End(if end == TagEnd::Image { TagEnd::Link } else { TagEnd::Paragraph });
     }
     event
+}
+
+/// Markdown in which nothing runs, loads or hides by itself; all else is left as it is.
+#[must_use]
+pub fn defused(markdown: &str) -> String {
+    let mut text = markdown.to_owned();
+    for _ in 0..MOST_ROUNDS {
+        match defused_once(&text) {
+            Some(next) => text = next,
+            None => return text,
+        }
+    }
+    // What still hides something in something else was not written to be read.
+    text.replace('[', "\\[").replace('<', "&lt;")
+}
+
+/// `None`: there is nothing to defuse. What was hidden in raw HTML shows only once that is text.
+fn defused_once(text: &str) -> Option<String> {
+    let mut edits = Vec::new();
+    for (event, range) in Parser::new_ext(text, OPTIONS).into_offset_iter() {
+        if matches!(event, Event::Html(_) | Event::InlineHtml(_)) {
+            edits.extend(text[range.clone()].match_indices('<').map(|(at, _)| (range.start + at, 1, "&lt;")));
+        } else if matches!(event, Event::Start(Tag::Image { .. })) {
+            // Without its mark an image is a link to it.
+            edits.push((range.start, 1, ""));
+        } else if let Event::Start(Tag::Link { link_type, dest_url, .. }) = event
+            && link_type != LinkType::Email
+            && has_scheme(&dest_url)
+            && !is_linkable(&dest_url)
+        {
+            edits.push((range.start, 0, "\\"));
+        }
+    }
+    if edits.is_empty() {
+        return None;
+    }
+    edits.sort_unstable();
+    let (mut out, mut from) = (String::with_capacity(text.len() + 16), 0);
+    for (at, removed, added) in edits {
+        out.push_str(&text[from..at]);
+        out.push_str(added);
+        from = at + removed;
+    }
+    out.push_str(&text[from..]);
+    Some(out)
+}
+
+fn has_scheme(address: &str) -> bool {
+    address.split(['/', '?', '#']).next().is_some_and(|start| start.contains(':'))
 }
 
 fn is_linkable(address: &str) -> bool {
@@ -131,7 +184,37 @@ mod tests {
         assert!(!html_of("```\n@maya\n```").contains("mention-component"));
     }
 
+    #[test]
+    fn in_an_activity_nothing_loads_or_runs_and_the_rest_stays() {
+        for (markdown, expected) in [
+            ("![x](https://e.test/?d=1)", "[x](https://e.test/?d=1)"),
+            ("![x][1]\n\n[1]: https://e.test/", "[x][1]\n\n[1]: https://e.test/"),
+            ("a <img src=https://e.test/> b", "a &lt;img src=https://e.test/> b"),
+            ("<div>\n![x](https://e.test/)\n</div>", "&lt;div>\n[x](https://e.test/)\n&lt;/div>"),
+            ("``` a ```\n![x](https://e.test/)", "``` a ```\n[x](https://e.test/)"),
+            ("[x](javascript:alert(1)) <data:text/html,x>", "\\[x](javascript:alert(1)) \\<data:text/html,x>"),
+        ] {
+            assert_eq!(defused(markdown), expected);
+        }
+        for same in [
+            "**a** [MOB-5](https://app.test/browse/MOB-5/) <https://a.test> <bob@a.test> 1 < 2 > 0",
+            "`![x](y)` and `<img>`\n\n```\n![x](https://e.test/)\n<img>\n```\n\n- [x] done\n- [a](/b:c)",
+        ] {
+            assert_eq!(defused(same), same);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn whatever_is_written_nothing_loads_or_runs(markdown in "[<>a-z/\"'=!\\[\\]()\\\\\n `:1-]{0,120}") {
+            let text = defused(&markdown);
+            for event in Parser::new_ext(&text, OPTIONS) {
+                let bad = matches!(event, Event::Html(_) | Event::InlineHtml(_) | Event::Start(Tag::Image { .. }));
+                prop_assert!(!bad, "{event:?} in {text:?}");
+            }
+            prop_assert_eq!(defused(&text), text);
+        }
+
         /// Whatever the model writes: the only elements of HTML in the outcome are the ones we make.
         #[test]
         fn any_markdown_gives_only_our_own_elements(markdown in "[<>a-z/\"'=&@!\\[\\]()\n `*#:-]{0,120}") {

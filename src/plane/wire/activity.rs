@@ -9,7 +9,7 @@ use crate::{
         event::RunInfo,
         ids::{ProjectId, WorkspaceId},
     },
-    plane::RunStatus,
+    plane::{RunStatus, markdown::defused},
 };
 
 /// Our corner of `content_metadata`, where the step's key travels.
@@ -34,9 +34,10 @@ pub(in crate::plane) fn create_body(draft: &Draft, project: Option<ProjectId>) -
 }
 
 fn content(saying: &Saying) -> (&'static str, Value) {
-    let with_body = |kind: &'static str, body: &str| (kind, json!({"type": kind, "body": body}));
+    // Bodies are Markdown, except that a thought is shown as it is.
+    let with_body = |kind: &'static str, body: &str| (kind, json!({"type": kind, "body": defused(body)}));
     match saying {
-        Saying::Thought { body } => with_body("thought", body),
+        Saying::Thought { body } => ("thought", json!({"type": "thought", "body": body})),
         Saying::Action { name, parameters } => {
             ("action", json!({"type": "action", "action": name, "parameters": parameters}))
         }
@@ -186,6 +187,23 @@ mod tests {
         assert_eq!(bodies[5]["signal_metadata"], json!({"url": "https://example.com/"}));
         assert_eq!(bodies[6]["signal_metadata"], json!({"error_code": "MODEL_UNREACHABLE", "retryable": true}));
         assert!(bodies[2].get("signal_metadata").is_none());
+    }
+
+    #[test]
+    fn nothing_in_a_body_loads_by_itself() {
+        for saying in every_saying() {
+            let spoiled = match saying {
+                Saying::Response { .. } => Saying::Response { body: "![x](https://e.test/)".to_owned() },
+                Saying::Elicitation { ask, .. } => {
+                    Saying::Elicitation { body: "![x](https://e.test/)".to_owned(), ask }
+                }
+                Saying::Error { code, retryable, .. } => {
+                    Saying::Error { body: "![x](https://e.test/)".to_owned(), code, retryable }
+                }
+                Saying::Thought { .. } | Saying::Action { .. } => continue,
+            };
+            assert_eq!(create_body(&draft(spoiled), None)["content"]["body"], "[x](https://e.test/)");
+        }
     }
 
     #[test]
