@@ -209,6 +209,21 @@ impl FailureCode {
     }
 }
 
+impl Entry {
+    /// The entry as it can be read back: what only its provider understands may be nested deeper than
+    /// the reader goes, and is given up then. All that counts is there without it.
+    #[must_use]
+    pub fn readable(mut self) -> Self {
+        if decode(&encode(&self)).is_err()
+            && let Self::Answered { message, .. } = &mut self
+        {
+            message.raw = None;
+            message.calls.iter_mut().for_each(|call| call.raw.clear());
+        }
+        self
+    }
+}
+
 /// An entry as stored text, with the format's version in front.
 #[must_use]
 pub fn encode(entry: &Entry) -> String {
@@ -249,4 +264,39 @@ pub enum JournalError {
     Version,
     #[error("a journal entry cannot be read")]
     Damaged(#[source] serde_json::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::domain::talk::{ProviderRaw, ToolCall};
+
+    /// An answer whose provider wants a value back that is nested so deep.
+    fn answered(depth: usize) -> Entry {
+        let deep = (0..depth).fold(Value::Null, |inner, _| json!([inner]));
+        let fields = Map::from_iter([("blocks".to_owned(), deep.clone())]);
+        let raw = Map::from_iter([("signature".to_owned(), deep)]);
+        let call = ToolCall { id: "a".to_owned(), name: "read_comments".to_owned(), arguments: "{}".to_owned(), raw };
+        let message = AssistantMessage {
+            text: "Let me see.".to_owned(),
+            calls: vec![call],
+            raw: Some(ProviderRaw { model: "m".to_owned(), fields }),
+        };
+        Entry::Answered { message, finish: Finish::ToolCalls, usage: None }
+    }
+
+    #[test]
+    fn what_is_journalled_can_be_read_back_however_deep_a_reply_is_nested() {
+        assert_eq!(answered(50).readable(), answered(50));
+        for depth in 100..140 {
+            let entry = answered(depth).readable();
+            let Entry::Answered { message, .. } = &entry else { panic!() };
+            assert_eq!((message.text.as_str(), message.calls.len()), ("Let me see.", 1));
+            assert_eq!(decode(&encode(&entry)).unwrap(), entry, "{depth} deep");
+        }
+        let plain = Entry::Answered { message: AssistantMessage::default(), finish: Finish::Done, usage: None };
+        assert_eq!(plain.clone().readable(), plain);
+    }
 }

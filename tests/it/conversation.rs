@@ -1,7 +1,7 @@
 //! Conversations over HTTP with the real binary: what is remembered, what joins in, what is asked.
 
 use aileron::sandbox::RunPicture;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     app::TestApp,
@@ -117,6 +117,9 @@ async fn a_long_thread_is_compacted_by_the_model_and_goes_on_after_a_restart() {
     let last = requests.last().unwrap();
     assert!(last.mentions("wants them in euro from now on"), "{:#}", last.body["messages"]);
     assert!(!last.mentions("question 3\"") && last.mentions("question 14"), "the old is gone, the new is there");
+
+    let usage: Value = serde_json::from_str(&app.command(&["usage", "--json"]).await.stdout).unwrap();
+    assert_eq!(usage[0]["spent"]["replies"], 16, "the summary is paid for as well");
 
     app.kill().await;
     app.serve().await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Cut, Drive, Flow, Squeeze};
+use super::{Cut, Drive, Flow, Squeeze, spend::measure};
 use crate::{
     agent::{
         budget::{self, Fit, Room},
@@ -157,13 +157,7 @@ impl Drive<'_> {
     }
 
     fn answered(&mut self, reply: Reply) -> Entry {
-        metrics::counter!("aileron_model_calls_total").increment(1);
-        if let Some(usage) = reply.usage {
-            metrics::counter!("aileron_tokens_total", "kind" => "input").increment(usage.input);
-            metrics::counter!("aileron_tokens_total", "kind" => "output").increment(usage.output);
-            metrics::counter!("aileron_tokens_total", "kind" => "cached_input").increment(usage.cached_input);
-            metrics::counter!("aileron_model_cost_nano_dollars_total").increment(usage.nano_dollars);
-        }
+        measure(reply.usage);
         tracing::info!(
             calls = reply.message.calls.len(),
             finish = ?reply.finish,
@@ -172,7 +166,7 @@ impl Drive<'_> {
             "the model replied"
         );
         self.show_text_beside_calls(&reply.message);
-        Entry::Answered { message: reply.message, finish: reply.finish, usage: reply.usage }
+        Entry::Answered { message: reply.message, finish: reply.finish, usage: reply.usage }.readable()
     }
 
     /// What the model says before it calls tools is progress, not an answer.

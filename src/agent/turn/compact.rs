@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::{Cut, Drive, Flow};
+use super::{Cut, Drive, Flow, spend::measure};
 use crate::{
     agent::{
         compaction,
         journal::{self, Bound, Entry},
         narrator::Doing,
     },
-    domain::talk::Message,
-    llm::Request,
+    domain::{talk::Message, usage::Spent},
+    llm::{Reply, Request},
     store::{JournalStep, Release, StoreError},
 };
 
@@ -21,14 +21,17 @@ impl Drive<'_> {
     /// Puts a summary in the place of every turn up to this one. Only the entry with the summary makes it
     /// happen: before that nothing was lost, and a turn that is resumed compacts anew.
     pub(super) async fn compact(&mut self, through_turn: u32) -> Result<Flow, StoreError> {
-        let summary = if self.compacted < MOST_ASKED { self.summarise(through_turn).await } else { Cut::Done(None) };
+        let asked = if self.compacted < MOST_ASKED { self.summarise(through_turn).await } else { Cut::Done(None) };
         self.compacted += 1;
-        let summary = match summary {
-            Cut::Done(summary) => {
+        let (summary, replies) = match asked {
+            Cut::Done(reply) => {
+                let summary = reply.as_ref().and_then(|reply| compaction::accepted(&reply.message.text));
+                let replies: Vec<_> = reply.iter().map(|reply| self.reply(&reply.message, reply.usage)).collect();
                 let label = if summary.is_some() { "model" } else { "mechanical" };
                 metrics::counter!("aileron_compactions_total", "by" => label).increment(1);
                 tracing::info!(by = label, "older turns are put into a summary");
-                summary.unwrap_or_else(|| compaction::mechanical(self.session.conversation(), through_turn))
+                let mechanical = || compaction::mechanical(self.session.conversation(), through_turn);
+                (summary.unwrap_or_else(mechanical), replies)
             }
             Cut::Deadline => {
                 self.record(vec![Entry::BoundHit { bound: Bound::WallTime }], Vec::new()).await?;
@@ -41,13 +44,14 @@ impl Drive<'_> {
             return Ok(Flow::Go);
         };
         let entries = vec![journal::encode(&entry)];
-        let step = JournalStep { entries, fold_from: Some(fold_from), ..JournalStep::default() };
+        replies.iter().for_each(|reply| self.record.spent.add(&Spent::on(reply.usage)));
+        let step = JournalStep { entries, fold_from: Some(fold_from), replies, ..JournalStep::default() };
         self.take_up(step, vec![entry]).await?;
         Ok(Flow::Go)
     }
 
-    /// The model's summary; `None` if it gives none.
-    async fn summarise(&mut self, through_turn: u32) -> Cut<Option<String>> {
+    /// The model's reply with a summary; `None` if it gives none.
+    async fn summarise(&mut self, through_turn: u32) -> Cut<Option<Reply>> {
         let conversation = compaction::transcript(self.session.conversation(), through_turn);
         let values = json!({ "agent_name": self.agent.name, "conversation": conversation });
         let text = match self.texts.prompts().render("compact.md", values) {
@@ -61,7 +65,10 @@ impl Drive<'_> {
         let request = Request { messages: vec![Message::User { text }], tools: Vec::new() };
         let model = self.model();
         match self.unless_cut(model.complete(&request, &|_| {})).await {
-            Cut::Done(Ok(reply)) => Cut::Done(compaction::accepted(&reply.message.text)),
+            Cut::Done(Ok(reply)) => {
+                measure(reply.usage);
+                Cut::Done(Some(reply))
+            }
             Cut::Done(Err(error)) => {
                 tracing::warn!(kind = error.kind(), "the model gives no summary; it is made without it");
                 Cut::Done(None)

@@ -6,20 +6,28 @@ use super::Drive;
 use crate::{
     agent::journal::{Bound, Entry},
     config::SpendLimit,
-    domain::usage::{ModelReply, Spent},
+    domain::{
+        talk::{AssistantMessage, Usage},
+        usage::{ModelReply, Spent},
+    },
     store::StoreError,
 };
 
 impl Drive<'_> {
     /// The replies among the entries, to be counted with them.
     pub(super) fn replies(&self, entries: &[Entry]) -> Vec<ModelReply> {
-        let asked = self.agent.models.of(self.run().workspace).name();
         let replies = entries.iter().filter_map(|entry| {
             let Entry::Answered { message, usage, .. } = entry else { return None };
-            let maker = message.raw.as_ref().map_or(asked, |raw| raw.model.as_str());
-            Some(ModelReply { day: today(), model: maker.to_owned(), usage: *usage })
+            Some(self.reply(message, *usage))
         });
         replies.collect()
+    }
+
+    /// A reply as it is counted, by the model that made it.
+    pub(super) fn reply(&self, message: &AssistantMessage, usage: Option<Usage>) -> ModelReply {
+        let asked = self.agent.models.of(self.run().workspace).name();
+        let maker = message.raw.as_ref().map_or(asked, |raw| raw.model.as_str());
+        ModelReply { day: today(), model: maker.to_owned(), usage }
     }
 
     /// The budget that is used up, if one is: the run's, then the workspace's, then everyone's.
@@ -51,6 +59,17 @@ impl Drive<'_> {
 fn is_used_up(limit: SpendLimit, spent: &Spent) -> bool {
     limit.nano_dollars.is_some_and(|most| spent.nano_dollars >= most)
         || limit.tokens.is_some_and(|most| spent.tokens() >= most)
+}
+
+/// Tells the operator's metrics of a reply.
+pub(super) fn measure(usage: Option<Usage>) {
+    metrics::counter!("aileron_model_calls_total").increment(1);
+    if let Some(usage) = usage {
+        metrics::counter!("aileron_tokens_total", "kind" => "input").increment(usage.input);
+        metrics::counter!("aileron_tokens_total", "kind" => "output").increment(usage.output);
+        metrics::counter!("aileron_tokens_total", "kind" => "cached_input").increment(usage.cached_input);
+        metrics::counter!("aileron_model_cost_nano_dollars_total").increment(usage.nano_dollars);
+    }
 }
 
 /// Days end at midnight UTC, whatever the machine's own zone.
