@@ -226,7 +226,7 @@ impl Resolver<'_> {
             requests_per_minute,
             budget_window: Duration::from_secs(u64::from(raw.budget_window_secs.unwrap_or(60).max(1))),
             facts_ttl: Duration::from_secs(u64::from(raw.facts_ttl_secs.unwrap_or(300))),
-            settle: Duration::from_millis(u64::from(raw.settle_ms.unwrap_or(2000))),
+            settle: Duration::from_millis(u64::from(raw.settle_ms.unwrap_or(5000))),
         })
     }
 

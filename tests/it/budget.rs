@@ -129,6 +129,27 @@ async fn an_answer_is_posted_as_often_as_plane_fails_and_once_more() {
 }
 
 #[tokio::test]
+async fn an_answer_that_comes_through_long_after_its_connection_broke_is_said_once() {
+    let gate = Gate::new();
+    let app = TestApp::setup()
+        .set("AILERON__PLANE__SETTLE_MS", "3000")
+        .script([Turn::says("At last.").after(vec![Piece::Hold(gate.clone())]), Turn::says("And again.")])
+        .start()
+        .await;
+    let mentioned = app.mention("MOB-3", "hello").await;
+    gate.reached().await;
+    app.until(mentioned.run, "a first thought", |picture| !picture.thoughts().is_empty()).await;
+    let late = Breakage::ResetAndLateEffect(Duration::from_secs(2));
+    app.plane.inject(Fault::new("POST", "/activities/", 1, late));
+    gate.open();
+    app.ended(mentioned.run).await;
+    // What is said next comes only after the run was looked at and found answered.
+    app.reply(mentioned.run, "and now?").await;
+    let picture = app.ended_times(mentioned.run, 2).await;
+    assert_eq!(picture.to_text().matches("At last.").count(), 1, "{}", picture.to_text());
+}
+
+#[tokio::test]
 async fn an_answer_refused_for_good_is_recorded_and_not_posted_again() {
     for code in [400, 404] {
         let gate = Gate::new();

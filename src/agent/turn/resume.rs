@@ -19,7 +19,7 @@ use crate::{
         event::{Prompt, RunEventKind},
     },
     plane::RunStatus,
-    store::StoreError,
+    store::{Release, StoreError},
 };
 
 /// A first prompt written so much later than the run was heard of is not the one that began the run.
@@ -54,9 +54,26 @@ impl Drive<'_> {
         self.record.history_lost || after_first_seen > REPLY_AFTER || after_first_seen < -OLD_AFTER
     }
 
+    /// Waits until what was sent before this run was taken up has come through, or until the run has to be
+    /// handed back; then it is `false`. A stop changes nothing about it.
+    async fn let_settle(&mut self) -> bool {
+        let settled_at = self.taken_up_at + self.agent.limits.settle;
+        loop {
+            match self.unless_cut(tokio::time::sleep_until(settled_at)).await {
+                Cut::Done(()) | Cut::Deadline => return true,
+                Cut::HandBack => return false,
+                Cut::Stop => {}
+            }
+        }
+    }
+
     /// What Plane shows is not said again, what people said unheard is taken in, and what was answered
     /// or voided before is passed over.
     pub(super) async fn look_back(&mut self, journal_is_empty: bool) -> Result<Flow, StoreError> {
+        // The last word may be on its way, sent by an earlier life or given up on too early.
+        if self.session.is_posting() && !self.let_settle().await {
+            return Ok(Flow::Leave(Release::HandBack));
+        }
         let activities = match self.agent.plane.run_activities(self.run().workspace, self.run().id).await {
             Ok(activities) => activities,
             Err(error) => {

@@ -327,6 +327,8 @@ fn settings_for(plane: &Sandbox, model: &ScriptedModel, access: Access) -> Setti
     set("OPENAI_MODEL", "scripted-1");
     set("AILERON__LOG__FORMAT", "json");
     set("AILERON__AGENT__PROMPT_GRACE_MS", "200");
+    // The stand-in Plane does at once what it does at all, unless a test says otherwise.
+    set("AILERON__PLANE__SETTLE_MS", "100");
     set("AILERON__AGENT__DRAIN_MS", "300");
     match access {
         Access::Installed | Access::Nothing => {
