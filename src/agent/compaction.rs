@@ -2,6 +2,7 @@
 
 use super::{
     context::look::shortened,
+    fence::unfenced,
     session::{Conversation, Talk},
 };
 use crate::{domain::talk::Message, tools::describe};
@@ -30,14 +31,14 @@ pub fn transcript(conversation: Conversation<'_>, through_turn: u32) -> String {
     let before =
         conversation.summary.map(|summary| format!("Before that, in short:\n{summary}\n\n")).unwrap_or_default();
     let left_out = if dropped > 0 { format!("[… {dropped} older messages]\n\n") } else { String::new() };
-    format!("{before}{left_out}{}", lines.join("\n\n"))
+    unfenced(&format!("{before}{left_out}{}", lines.join("\n\n")))
 }
 
 /// A model's summary, cut to its length; `None` if it is none.
 #[must_use]
 pub fn accepted(summary: &str) -> Option<String> {
     let summary = summary.trim();
-    (!summary.is_empty()).then(|| shortened(summary, SUMMARY_CHARS))
+    (!summary.is_empty()).then(|| unfenced(&shortened(summary, SUMMARY_CHARS)))
 }
 
 /// A summary made without a model: who asked what and what was answered, the newest in full.
@@ -45,7 +46,7 @@ pub fn accepted(summary: &str) -> Option<String> {
 pub fn mechanical(conversation: Conversation<'_>, through_turn: u32) -> String {
     let mut lines: Vec<String> = older(conversation, through_turn).map(exchange).collect();
     let before = conversation.summary.map(|summary| shortened(summary, EARLIER_SUMMARY_CHARS));
-    let room = SUMMARY_CHARS - before.as_ref().map_or(0, |before| before.chars().count().min(SUMMARY_CHARS / 2));
+    let room = SUMMARY_CHARS - before.as_ref().map_or(0, |before| before.chars().count());
     let dropped = fit_from_the_end(&mut lines, room);
     if dropped > 0 {
         lines.insert(0, format!("- [… {dropped} older exchanges]"));

@@ -43,6 +43,8 @@ const CHANGES_KEPT: usize = 15;
 const LINES_KEPT: usize = 60;
 /// Longest title, link or file name.
 const LINE_LIMIT_CHARS: usize = 300;
+/// Longest media type of a file; whoever uploads it may name any.
+const MEDIA_TYPE_LIMIT_CHARS: usize = 60;
 /// Earlier conversations recalled, and how many are looked through for them.
 const RECALLED: usize = 5;
 const GISTS_READ: usize = 100;
@@ -70,7 +72,12 @@ impl Agent {
         let (item, mut unread) = (item?, Vec::new());
         let comments = unless_withheld(comments, "comments", &mut unread)?;
         let history = unless_withheld(history, "history", &mut unread)?;
-        let titles = titles.ok();
+        let titles = titles
+            .inspect_err(|error| {
+                tracing::debug!(%error, "children and the names behind relations are left out of the context");
+                unread.push("children".to_owned());
+            })
+            .ok();
         let ((relations, links, attachments), names) =
             tokio::join!(self.hung(&place, &history), self.names_in(&place, &item, &comments.items, &history.items));
         let mut look = Look {
@@ -230,12 +237,14 @@ fn line(relation: &Relation, item: &WorkItem, titles: Option<&Page<ItemTitle>>) 
     let known = titles.and_then(|titles| titles.items.iter().find(|title| title.id == relation.other));
     let other = match known {
         Some(title) => title_line(title, item),
+        None if titles.is_none() => "a work item whose title could not be read".to_owned(),
         None if relation.project.is_some_and(|project| project != item.project.id) => {
             "a work item of another project".to_owned()
         }
         None => "an older work item of this project".to_owned(),
     };
-    format!("- {} {other}", relation.kind.replace('_', " "))
+    let kind = describe::shortened(&relation.kind.replace('_', " "), LINE_LIMIT_CHARS);
+    format!("- {kind} {other}")
 }
 
 fn link_line(link: &Link) -> String {
@@ -248,7 +257,7 @@ fn link_line(link: &Link) -> String {
 
 fn file_line(file: &Attachment) -> String {
     let name = if file.name.is_empty() { "a file" } else { &file.name };
-    let notes = [Some(file.media_type.clone()), file.bytes.map(size)];
+    let notes = [Some(describe::shortened(&file.media_type, MEDIA_TYPE_LIMIT_CHARS)), file.bytes.map(size)];
     let notes: Vec<_> = notes.into_iter().flatten().filter(|note| !note.is_empty()).collect();
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
     format!("- {}{notes}", describe::shortened(name, LINE_LIMIT_CHARS))

@@ -1,7 +1,7 @@
 //! The fences around other people's text, and text that cannot end the one it stands in.
 
-/// The names of our fences, `<plane-data>` and `<workspace-guidance>`.
-const FENCES: &[&str] = &["plane-data", "workspace-guidance"];
+/// The names of our fences.
+const FENCES: &[&str] = &["plane-data", "workspace-guidance", "earlier-talk"];
 
 /// The text with the names of fences taken apart.
 pub(super) fn unfenced(text: &str) -> String {

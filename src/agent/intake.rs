@@ -23,7 +23,7 @@ impl Agent {
             let prompt = &waiting.prompt;
             let text = html::prompt_text(&prompt.body, run.agent_user, &|id| names.get(&id).cloned());
             // A mention that came as plain text says as little as one that came as an element.
-            let text = own_handle.as_deref().and_then(|handle| text.strip_prefix(handle)).unwrap_or(&text).trim();
+            let text = own_handle.as_deref().and_then(|handle| html::without_mention(&text, handle)).unwrap_or(&text);
             Said {
                 activity: prompt.activity,
                 author: prompt.actor.and_then(|actor| names.get(&actor)).map(|name| format!("@{name}")),

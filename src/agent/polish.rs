@@ -27,7 +27,7 @@ fn link_line(line: &str, browse: &str, is_known: &dyn Fn(&str) -> bool, out: &mu
     let mut before: Option<char> = None;
     while let Some(first) = rest.chars().next() {
         let verbatim = verbatim_length(rest);
-        let in_word = before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '/'));
+        let in_word = before.is_some_and(continues_word);
         let key = if in_word { None } else { key_at(rest) };
         let taken = match (verbatim, key) {
             (Some(length), _) => {
@@ -79,6 +79,22 @@ fn key_at(text: &str) -> Option<&str> {
     (fits && ends).then_some(key)
 }
 
+/// Whether a text names a work item by this key. Words that look like keys, such as `UTF-8`, stand in texts
+/// as well, so one that is not of `own` project has to head a line about it, as in `WEB-5: Title`.
+#[must_use]
+pub(super) fn names(text: &str, key: &str, own: &str) -> bool {
+    let is_own =
+        key.rsplit_once('-').is_some_and(|(project, _)| own.rsplit_once('-').is_some_and(|(own, _)| own == project));
+    text.match_indices(key).any(|(at, _)| {
+        let whole = !text[..at].ends_with(continues_word) && key_at(&text[at..]) == Some(key);
+        whole && (is_own || text[at + key.len()..].starts_with(": "))
+    })
+}
+
+fn continues_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '_' | '/')
+}
+
 /// Whether a text is no answer in words but JSON, bare or in one fence.
 #[must_use]
 pub(super) fn is_raw_data(text: &str) -> bool {
@@ -125,6 +141,20 @@ mod tests {
             "```\nMOB-5\n```",
         ] {
             assert_eq!(linked(same), same);
+        }
+    }
+
+    #[test]
+    fn a_key_is_named_whole_and_another_projects_only_at_the_head_of_a_line() {
+        for (text, key, named) in [
+            ("blocked by MOB-12: Checkout", "MOB-12", true),
+            ("see MOB-12, please", "MOB-12", true),
+            ("see MOB-12, please", "MOB-1", false),
+            ("XMOB-1 MOB-1x a/MOB-1", "MOB-1", false),
+            ("- WEB-5: Footer", "WEB-5", true),
+            ("Support UTF-8 everywhere", "UTF-8", false),
+        ] {
+            assert_eq!(names(text, key, "MOB-3"), named, "{key} in {text:?}");
         }
     }
 

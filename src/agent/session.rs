@@ -40,7 +40,7 @@ use crate::domain::{
 };
 
 /// How often the same call with the same arguments is carried out in one turn.
-const SAME_CALL_LIMIT: u32 = 2;
+const SAME_CALL_LIMIT: usize = 2;
 /// What the model reads in place of a result when a turn ends before its time.
 const NOT_CARRIED_OUT: &str = "Not carried out: the turn ended before.";
 const OUTCOME_UNKNOWN: &str = "The turn ended while this was being carried out. It may or may not have happened: look before you say anything of it.";
@@ -60,7 +60,7 @@ pub struct Session {
     phase: Phase,
     transcript: Transcript,
     /// How often each call was made in this turn.
-    calls_made: HashMap<(String, String), u32>,
+    calls_made: HashMap<(String, String), usize>,
     /// The calls of this turn that may have changed something. None is made again: the second would be
     /// another change, under another key.
     intended_calls: HashSet<(String, String)>,

@@ -61,6 +61,18 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The project whose work items are others once this is done.
+    #[must_use]
+    pub fn changes_items_of(&self) -> Option<ProjectId> {
+        match self {
+            Self::AddComment { .. } => None,
+            Self::CreateWorkItem { project, .. } => Some(*project),
+            Self::UpdateWorkItem { item, .. } => Some(item.project),
+        }
+    }
+}
+
 /// A work item to write to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {

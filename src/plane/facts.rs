@@ -15,7 +15,8 @@ use crate::domain::{
     work_item::{ItemTitle, Label, Page, Person, Project, State, WorkItem},
 };
 
-/// Titles and states of work items change more often than the rest, so they are remembered no longer.
+/// Titles and states of work items change more often than the rest, so they are remembered no longer. What
+/// work items are about changes as seldom as the rest, and takes many requests.
 const TITLES_TTL: Duration = Duration::from_secs(60);
 
 /// Projects remembered at the same time.
@@ -98,9 +99,13 @@ impl Facts {
         let ttl = self.ttl.min(TITLES_TTL);
         self.titles.get((workspace, project), ttl, || self.api.titles(workspace, project)).await
     }
-}
 
-impl Facts {
+    /// What is known of a project's work items is no longer true: one was made or changed.
+    pub fn forget_items(&self, workspace: WorkspaceId, project: ProjectId) {
+        self.titles.forget((workspace, project));
+        self.items.forget((workspace, project));
+    }
+
     /// The five hundred work items that were updated last. It takes a request for each hundred.
     ///
     /// # Errors
@@ -188,6 +193,10 @@ impl<T> Remembered<T> {
         // Where it is being fetched nobody waits for it here.
         let fact = slots.get(&key)?.fact.try_lock().ok()?;
         fact.as_ref().map(|known| Arc::clone(&known.value))
+    }
+
+    fn forget(&self, key: Key) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
     fn slot(&self, key: Key) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {

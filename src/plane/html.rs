@@ -35,10 +35,23 @@ pub fn prompt_text(body: &str, own_bot: Option<UserId>, people: People<'_>) -> S
     }
     let converted = convert(body, own_bot, people, PROMPT_LIMIT_CHARS);
     if converted.own_mention_dropped {
-        // "@aileron, please" should not become ", please".
-        return converted.text.trim_start_matches([',', ':', ';']).trim().to_owned();
+        return behind_mention(&converted.text).to_owned();
     }
     converted.text
+}
+
+/// The text behind a mention it begins with as plain text; `None` if it begins otherwise, and be it with
+/// a longer handle.
+#[must_use]
+pub fn without_mention<'a>(text: &'a str, handle: &str) -> Option<&'a str> {
+    let after = text.strip_prefix(handle)?;
+    let ends = !after.trim_start_matches('.').starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_'));
+    ends.then(|| behind_mention(after))
+}
+
+/// "@aileron, please" should not become ", please".
+fn behind_mention(text: &str) -> &str {
+    text.trim_start_matches([',', ':', ';']).trim()
 }
 
 /// The people and bots mentioned, each once, in the order of their first mention.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ToolCx, ToolError, resolve, target};
+use super::{ToolCx, ToolError, describe, resolve, target};
 use crate::{
     domain::{
         ids::{LabelId, ProjectId, UserId},
@@ -93,7 +93,8 @@ struct Change<'a> {
 
 impl Change<'_> {
     fn tell(&mut self, field: &str, before: &str, after: &str) {
-        let shown = |text: &str| if text.is_empty() { "none".to_owned() } else { shortened(text) };
+        let shown =
+            |text: &str| if text.is_empty() { "none".to_owned() } else { describe::shortened(text, SHOWN_CHARS) };
         self.told.push(FieldChange { field: field.to_owned(), before: shown(before), after: shown(after) });
     }
 
@@ -110,7 +111,7 @@ impl Change<'_> {
                 self.fields.name = Some(name);
             }
         }
-        let Some(description) = wanted.description.as_deref().map(str::trim).filter(|text| !text.is_empty()) else {
+        let Some(description) = wanted.description.as_deref().map(str::trim) else {
             return Ok(());
         };
         if description.chars().count() > DESCRIPTION_LIMIT_CHARS {
@@ -211,6 +212,9 @@ impl Change<'_> {
         let day = |field, text: &Option<String>| text.as_deref().map(|text| resolve::day(field, text)).transpose();
         let start = day("start_date", &wanted.start_date)?;
         let due = day("due_date", &wanted.due_date)?;
+        if start.is_none() && due.is_none() {
+            return Ok(());
+        }
         let held = (self.item.and_then(|item| item.start_date), self.item.and_then(|item| item.target_date));
         // Plane compares the two only if both are in one request.
         let first = start.unwrap_or_else(|| held.0.into());
@@ -250,10 +254,51 @@ fn joined<T>(ids: &[T], name: impl Fn(&T) -> Option<String>) -> String {
     ids.iter().map(|id| name(id).unwrap_or_else(|| "(unknown)".to_owned())).collect::<Vec<_>>().join(", ")
 }
 
-fn shortened(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(SHOWN_CHARS) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        ids::WorkItemId,
+        work_item::{Priority, ProjectRef},
+    };
+
+    fn from(start: i8, due: i8) -> WorkItem {
+        WorkItem {
+            id: WorkItemId(uuid::Uuid::from_u128(1)),
+            project: ProjectRef { id: ProjectId(uuid::Uuid::from_u128(2)), identifier: None, name: None },
+            sequence: 5,
+            name: "Crash".to_owned(),
+            description_html: String::new(),
+            priority: Priority::None,
+            state: None,
+            labels: Vec::new(),
+            assignees: Vec::new(),
+            start_date: Some(jiff::civil::date(2026, 12, start)),
+            target_date: Some(jiff::civil::date(2026, 12, due)),
+            parent: None,
+            created_at: None,
+            updated_at: None,
+            completed_at: None,
+            created_by: None,
+        }
+    }
+
+    #[test]
+    fn dates_are_compared_only_if_one_of_them_is_to_change() {
+        for (item, start_date, due_date, fine) in [
+            (from(20, 1), None, None, true),
+            (from(1, 20), Some("2026-12-21"), None, false),
+            (from(1, 20), None, Some("2026-12-21"), true),
+            (from(20, 1), None, Some("2026-12-21"), true),
+            (from(20, 1), Some("2026-12-02"), None, false),
+        ] {
+            let wanted = Wanted {
+                start_date: start_date.map(str::to_owned),
+                due_date: due_date.map(str::to_owned),
+                ..Wanted::default()
+            };
+            let mut change = Change { item: Some(&item), fields: ItemFields::default(), told: Vec::new() };
+            assert_eq!(change.dates(&wanted).is_ok(), fine, "{start_date:?} to {due_date:?}");
+        }
     }
 }

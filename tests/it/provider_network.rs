@@ -38,12 +38,13 @@ async fn behind_tls(servers: &mut JoinSet<()>, address: String) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     servers.spawn(async move {
+        let mut connections = JoinSet::new();
         loop {
             let (connection, _) = listener.accept().await.unwrap();
             // A client that does not trust the certificate breaks off.
             let Ok(mut outside) = acceptor.accept(connection).await else { continue };
             let mut inside = TcpStream::connect(&address).await.unwrap();
-            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut outside, &mut inside).await });
+            connections.spawn(async move { tokio::io::copy_bidirectional(&mut outside, &mut inside).await });
         }
     });
     port

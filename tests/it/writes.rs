@@ -321,6 +321,24 @@ async fn the_same_change_asked_for_twice_is_made_once() {
 }
 
 #[tokio::test]
+async fn what_was_just_made_is_seen_in_the_next_turn() {
+    let app = may_write()
+        .script([
+            Turn::calls([("create_work_item", json!({"name": "The first part", "parent": "MOB-3"}))]),
+            Turn::says("Made."),
+            Turn::says("There is one part."),
+        ])
+        .start()
+        .await;
+    let mentioned = app.mention("MOB-3", "break this down").await;
+    app.ended(mentioned.run).await;
+    app.reply(mentioned.run, "which parts are there?").await;
+    app.ended_times(mentioned.run, 2).await;
+    let shown = app.model.requests().last().expect("a call of the model").texts("user").join("\n");
+    assert!(shown.contains("The first part"), "the new child is missing in\n{shown}");
+}
+
+#[tokio::test]
 async fn empty_texts_of_a_model_mean_nothing() {
     let app = may_write()
         .script([

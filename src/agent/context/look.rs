@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::seen::Seen;
-use crate::agent::prompts::{PromptError, Prompts};
+use crate::agent::{
+    polish,
+    prompts::{PromptError, Prompts},
+};
 
 /// A work item as it was at one moment, in words. Its texts are other people's; none can end the fence
 /// the template puts around them.
@@ -109,7 +112,7 @@ impl Look {
     #[must_use]
     pub fn tells_of(&self, key: &str) -> bool {
         let lists = [&self.fields, &self.children, &self.relations, &self.history];
-        self.key == key || lists.into_iter().flatten().any(|text| text.contains(key))
+        self.key == key || lists.into_iter().flatten().any(|text| polish::names(text, key, &self.key))
     }
 
     /// What is shown if the template fails: the turn goes on with the least that is of use.

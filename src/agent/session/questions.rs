@@ -7,6 +7,7 @@ use crate::{
     agent::{
         context::look::Look,
         journal::{Entry, Said},
+        polish,
     },
     domain::{ids::StepKey, talk::Message},
 };
@@ -84,8 +85,9 @@ impl Session {
     /// Whether a work item's key was read in Plane, rather than made up or only asked about.
     #[must_use]
     pub fn tells_of(&self, key: &str) -> bool {
+        let own = self.last_look().map_or("", |look| look.key.as_str());
         let read = |message: &Message| match message {
-            Message::Tool { text, .. } => !text.starts_with(FAILED_RESULT) && text.contains(key),
+            Message::Tool { text, .. } => !text.starts_with(FAILED_RESULT) && polish::names(text, key, own),
             Message::System { .. } | Message::User { .. } | Message::Assistant(_) => false,
         };
         let talks = self.conversation().talks;

@@ -228,6 +228,20 @@ fn the_same_call_a_third_time_is_marked_as_repeated() {
 }
 
 #[test]
+fn of_the_same_calls_in_one_reply_only_those_too_many_are_repeated() {
+    let mut session = after(vec![opened("go"), context()]);
+    let calls = ["a", "b", "c"].map(|id| call(id, "read_comments", "{}"));
+    session.absorb(replied("", calls.to_vec()));
+    let repeated = |session: &Session| {
+        let Step::CallTools(planned) = session.next() else { panic!() };
+        planned.iter().map(|planned| planned.repeated).collect::<Vec<_>>()
+    };
+    assert_eq!(repeated(&session), [false, false, true]);
+    session.absorb(done("a"));
+    assert_eq!(repeated(&session), [false, true], "what is left stays as it was planned");
+}
+
+#[test]
 fn a_stop_ends_any_phase_but_posting() {
     let calling = vec![opened("go"), context(), replied("", vec![call("a", "read_comments", "{}")])];
     for entries in [vec![], vec![opened("go")], vec![opened("go"), context()], calling] {

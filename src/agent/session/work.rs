@@ -27,21 +27,25 @@ impl Session {
         let key = |part| StepKey { run: self.run, turn: self.turn, step: base_step, part };
         (1u32..)
             .zip(calls)
-            .filter(|(_, call)| open.contains(&call.id))
-            .map(|(number, call)| PlannedCall {
+            .enumerate()
+            .filter(|(_, (_, call))| open.contains(&call.id))
+            .map(|(at, (number, call))| PlannedCall {
                 call: call.clone(),
                 started_key: key(number * 2 - 1),
                 finished_key: key(number * 2),
                 intended: intended.get(&call.id).cloned(),
-                repeated: self.is_repeated(call, intended),
+                repeated: self.is_repeated(call, &calls[at..], intended),
             })
             .collect()
     }
 
-    fn is_repeated(&self, call: &ToolCall, intended: &HashMap<String, PlannedWrite>) -> bool {
+    /// `from_here` are the reply's calls from this one on, which have been counted as well.
+    fn is_repeated(&self, call: &ToolCall, from_here: &[ToolCall], intended: &HashMap<String, PlannedWrite>) -> bool {
         let same = (call.name.clone(), call.arguments.clone());
         let changed_before = self.intended_calls.contains(&same) && !intended.contains_key(&call.id);
-        changed_before || self.calls_made.get(&same) > Some(&SAME_CALL_LIMIT)
+        let is_same = |other: &&ToolCall| other.name == call.name && other.arguments == call.arguments;
+        let made = self.calls_made.get(&same).map_or(0, |made| *made);
+        changed_before || made.saturating_sub(from_here.iter().filter(is_same).count()) >= SAME_CALL_LIMIT
     }
 
     pub(super) fn begin_work(&mut self, message: AssistantMessage) {

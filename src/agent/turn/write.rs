@@ -239,6 +239,9 @@ impl Drive<'_> {
             ToolOutput { text: effects::told_to_model(planned, &written), summary: effects::told_to_people(&written) };
         let receipt = Receipt { write: planned.write.clone(), written };
         tracing::info!(tool = call.call.name, key = %call.finished_key, "a change in Plane is settled");
+        if let Some(project) = planned.write.changes_items_of() {
+            self.agent.facts.forget_items(self.run().workspace, project);
+        }
         self.tell(call, Ok(output), Some(receipt)).await
     }
 

@@ -224,6 +224,21 @@ fn a_prompt_loses_the_mention_it_starts_with() {
 }
 
 #[test]
+fn a_plain_mention_is_dropped_whole_or_not_at_all() {
+    for (text, rest) in [
+        ("@ai: /triage", Some("/triage")),
+        ("@ai", Some("")),
+        ("@ai, please", Some("please")),
+        ("@aiden please", None),
+        ("@ai-bot please", None),
+        ("@ai.bot please", None),
+        ("hello @ai", None),
+    ] {
+        assert_eq!(without_mention(text, "@ai"), rest, "{text}");
+    }
+}
+
+#[test]
 fn a_prompt_may_be_plain_text() {
     assert_eq!(prompt("  is 1 < 2 &amp; 3 > 2?\nyes "), "is 1 < 2 & 3 > 2?\nyes");
     assert_eq!(prompt("Stop"), "Stop");
