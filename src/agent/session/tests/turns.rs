@@ -1,0 +1,93 @@
+//! Turns from their beginning to their end.
+
+use super::*;
+
+#[test]
+fn a_plain_question_is_answered_in_four_steps() {
+    let mut session = after(vec![]);
+    assert_eq!(session.next(), Step::Rest);
+    session.absorb(opened("what is this?"));
+    assert_eq!(session.next(), Step::ReadContext);
+    session.absorb(context());
+    assert_eq!(session.next(), Step::AskModel { mode: AskMode::Normal });
+    session.absorb(replied("It is a crash.", vec![]));
+    assert_eq!(ending(&session), Ending::Answer { text: "It is a crash.".to_owned(), cut: false });
+    session.absorb(intended(&session));
+    assert!(matches!(session.next(), Step::Post(_)));
+    session.absorb(closed());
+    assert_eq!(session.next(), Step::Rest);
+}
+
+#[test]
+fn the_context_stands_before_the_newest_prompt_and_only_once() {
+    let mut session = after(vec![opened("first"), context(), replied("one", vec![])]);
+    session.absorb(intended(&session));
+    session.absorb(closed());
+    session.absorb(opened("second"));
+    session.absorb(looked("the work item, later"));
+    let texts: Vec<_> = messages(&session)
+        .into_iter()
+        .map(|message| match message {
+            Message::System { text } | Message::User { text } | Message::Tool { text, .. } => text,
+            Message::Assistant(message) => message.text,
+        })
+        .collect();
+    assert_eq!(texts, ["first", "one", "the work item, later", "second"]);
+}
+
+#[test]
+fn an_empty_answer_is_asked_again_once() {
+    let mut session = after(vec![opened("go"), context(), replied("  ", vec![])]);
+    assert_eq!(session.next(), Step::AskModel { mode: AskMode::AfterEmpty });
+    session.absorb(replied("", vec![]));
+    assert!(matches!(ending(&session), Ending::Failed(Failure { code: FailureCode::EmptyAnswer, .. })));
+}
+
+#[test]
+fn the_last_step_is_followed_by_one_call_without_tools() {
+    let mut session = after(vec![opened("go"), context()]);
+    for round in 0..3 {
+        assert_eq!(session.next(), Step::AskModel { mode: AskMode::Normal });
+        session.absorb(replied("thinking", vec![call("c", "read_comments", &format!("{{\"page\":{round}}}"))]));
+        session.absorb(done("c"));
+    }
+    assert_eq!(session.next(), Step::AskModel { mode: AskMode::WrapUp });
+    session.absorb(replied("so far", vec![call("x", "read_comments", "{}")]));
+    assert_eq!(ending(&session), Ending::Bounded { bound: Bound::Steps, best: "so far".to_owned() });
+    assert_sendable(&messages(&session));
+}
+
+#[test]
+fn a_late_event_is_recognised_by_its_words_once() {
+    let from_comment =
+        Said { activity: None, author: None, text: "triage this".to_owned(), written_at: Some(Timestamp::UNIX_EPOCH) };
+    let mut session = after(vec![Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: None, prompts: vec![from_comment] }]);
+    assert!(session.recognises(&said("triage this")));
+    assert!(!session.recognises(&said("and now something else")));
+    let hours_later = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(3);
+    let again = Said { written_at: Some(hours_later), ..said("triage this") };
+    assert!(!session.recognises(&again), "the same words hours later are a new prompt");
+    session.absorb(Entry::Recognised { activity: None });
+    assert!(!session.recognises(&said("triage this")), "the same words a second time are a new prompt");
+}
+
+#[test]
+fn a_greeting_keeps_its_key_until_its_turn_is_over() {
+    let mut session = after(vec![]);
+    let key = session.greeting_key();
+    session.absorb(opened("go"));
+    assert_eq!(session.greeting_key(), key, "a resumed turn greets under the same key");
+    session.absorb(context());
+    session.absorb(replied("answer", vec![]));
+    session.absorb(intended(&session));
+    session.absorb(closed());
+    assert_ne!(session.greeting_key(), key);
+}
+
+#[test]
+fn forgotten_turns_keep_their_numbers() {
+    let session = Session::fold(run(), limits(), 7, []);
+    assert_eq!(session.greeting_key().turn, 8);
+    let opened = Entry::Opened { at: jiff::Timestamp::UNIX_EPOCH, turn: None, prompts: Vec::new() };
+    assert_eq!(Session::fold(run(), limits(), 7, [opened]).key(0).turn, 8);
+}
