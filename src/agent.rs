@@ -74,7 +74,7 @@ impl Agent {
     }
 }
 
-/// The bounds of one turn.
+/// The bounds of one turn, and the patience it takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Model calls with tools; one more without tools may follow to wrap up.

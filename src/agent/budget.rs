@@ -30,7 +30,7 @@ use crate::{
 /// Tokens kept free for a summary that does not exist yet.
 const SUMMARY_TOKENS: u64 = 1_500;
 /// Older turns kept word for word, and how many may gather before they are compacted to that.
-pub const TURNS_KEPT: usize = 4;
+const TURNS_KEPT: usize = 4;
 const MOST_OLDER_TURNS: usize = 12;
 
 /// Opens the summary in the conversation.

@@ -3,7 +3,7 @@
 //!
 //! A first mention costs four requests: the work item, its comments, its change log, and the titles of
 //! the project's work items, which name parents, children and relations and are remembered for a
-//! minute. The log tells whether anything hangs on the work item; only then are relations, links and
+//! minute. A fifth tells the project's time zone, seldom. The log tells whether anything hangs on the work item; only then are relations, links and
 //! files asked for.
 
 pub mod look;

@@ -81,7 +81,7 @@ pub fn nothing() -> Value {
 }
 
 impl fmt::Display for Item {
-    /// Its path in the repository, and in the folders that people edit.
+    /// Its path in the folder that people edit.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Template(name) => f.write_str(name),

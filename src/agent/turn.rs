@@ -8,6 +8,7 @@
 mod ask;
 mod close;
 mod compact;
+mod narrate;
 mod open;
 mod resume;
 mod spend;
@@ -17,26 +18,28 @@ mod write;
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
-    sync::Arc,
     time::Duration,
 };
 
 use jiff::Timestamp;
-use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Agent,
-    gist::Gist,
-    journal::{self, Bound, Entry, Failure, FailureCode},
-    narrator::{Doing, Heartbeat, Narrator, Note, Pace},
+    journal::{self, Bound, Entry, Failure, FailureCode, Said},
+    narrator::{Doing, Narrator},
     session::Session,
     step::Step,
     texts::Texts,
 };
 use crate::{
-    domain::{disposition::Disposition, event::RunInfo, ids::ActivityId, usage::Spent},
+    domain::{
+        disposition::Disposition,
+        event::{RunEvent, RunInfo},
+        ids::ActivityId,
+        usage::Spent,
+    },
     plane::PlaneError,
     store::{Claim, JournalStep, Lease, Release, RunRecord, StoreError, Waiting},
     tools::When,
@@ -69,9 +72,9 @@ pub struct Control {
     pub panicked: u32,
 }
 
-/// How a piece of work ended.
-enum Cut<T> {
-    Done(T),
+/// What ended a piece of work before it was done.
+#[derive(Clone, Copy)]
+enum Cut {
     Stop,
     HandBack,
     Deadline,
@@ -206,14 +209,12 @@ impl Drive<'_> {
         let info = self.record.info.clone();
         let before = self.session.last_look().cloned();
         let entry = match self.unless_cut(agent.look(&info, before.as_ref())).await {
-            Cut::Done(Ok(look)) => Entry::ContextRead { look: look.map(Box::new) },
-            Cut::Done(Err(error)) => match self.context_failure(&error) {
+            Ok(Ok(look)) => Entry::ContextRead { look: look.map(Box::new) },
+            Ok(Err(error)) => match self.context_failure(&error) {
                 Some(failure) => Entry::Failed { failure },
                 None => return Ok(self.later(&error)),
             },
-            Cut::Deadline => Entry::BoundHit { bound: Bound::WallTime },
-            Cut::Stop => return self.refresh().await,
-            Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+            Err(cut) => return self.cut_short(cut).await,
         };
         self.record(vec![entry], Vec::new()).await?;
         Ok(Flow::Go)
@@ -267,14 +268,6 @@ impl Drive<'_> {
         When::new(zone.unwrap_or("UTC"), Timestamp::now())
     }
 
-    /// What later runs on the same work item are to know of this one.
-    fn gist(&self) -> Option<String> {
-        let exchange = self.session.exchange()?;
-        let (by, asked) = exchange.said.map_or((None, ""), |said| (said.author.clone(), said.text.as_str()));
-        let talk = (asked, exchange.answered);
-        Some(Gist::new(self.run().workspace, Timestamp::now(), exchange.went_on, by, talk).encode())
-    }
-
     /// Learns what came in since the last step.
     async fn refresh(&mut self) -> Result<Flow, StoreError> {
         self.waiting = self.agent.store.append(self.lease, JournalStep::default()).await?;
@@ -282,18 +275,47 @@ impl Drive<'_> {
     }
 
     /// Runs a piece of work unless something cuts it off first; then it is dropped.
-    async fn unless_cut<T>(&mut self, work: impl Future<Output = T>) -> Cut<T> {
+    async fn unless_cut<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Cut> {
         tokio::select! {
             biased;
-            changed = self.control.stop.changed() => match changed {
+            changed = self.control.stop.changed() => Err(match changed {
                 Ok(()) => Cut::Stop,
                 // The worker is gone, and with it whoever could renew the lease.
                 Err(_) => Cut::HandBack,
-            },
-            () = self.control.hand_back.cancelled() => Cut::HandBack,
-            () = tokio::time::sleep_until(self.deadline) => Cut::Deadline,
-            done = work => Cut::Done(done),
+            }),
+            () = self.control.hand_back.cancelled() => Err(Cut::HandBack),
+            () = tokio::time::sleep_until(self.deadline) => Err(Cut::Deadline),
+            done = work => Ok(done),
         }
+    }
+
+    /// Goes on from a piece of work that was cut off. The signal may be about a stop that stops nothing;
+    /// what the store says counts.
+    async fn cut_short(&mut self, cut: Cut) -> Result<Flow, StoreError> {
+        match cut {
+            Cut::Stop => self.refresh().await,
+            Cut::HandBack => Ok(Flow::Leave(Release::HandBack)),
+            Cut::Deadline => {
+                self.record(vec![Entry::BoundHit { bound: Bound::WallTime }], Vec::new()).await?;
+                Ok(Flow::Go)
+            }
+        }
+    }
+
+    /// Stores events that were found in Plane as if their webhooks had come.
+    async fn take_in(&mut self, events: Vec<RunEvent>) -> Result<Flow, StoreError> {
+        let now = Timestamp::now();
+        for event in events {
+            self.record.info.merge(&event.run);
+            self.agent.store.accept(event, now, now).await?;
+        }
+        self.refresh().await
+    }
+
+    /// Tells events that are only late, of words that were taken in already, from what is new.
+    fn without_late_events(&self, said: Vec<Said>) -> (Vec<Entry>, Vec<Said>) {
+        let (late, new): (Vec<_>, Vec<_>) = said.into_iter().partition(|said| self.session.recognises(said));
+        (late.into_iter().map(|said| Entry::Recognised { activity: said.activity }).collect(), new)
     }
 
     /// Leaves the run for later, or for good if it has been speechless too long.
@@ -326,36 +348,6 @@ impl Drive<'_> {
     fn run(&self) -> &RunInfo {
         &self.record.info
     }
-
-    fn doing(&mut self, what: Doing) {
-        let key = self.session.key(0);
-        self.narrate(Note::Doing { what, key });
-    }
-
-    fn narrate(&mut self, note: Note) {
-        let (agent, record, texts) = (self.agent, &self.record, &self.texts);
-        let (already, said) = (&self.already, &self.said);
-        let narrator = self.narrator.get_or_insert_with(|| {
-            let heartbeat = heartbeat(texts);
-            let run = record.info.clone();
-            Narrator::start(
-                &agent.tasks,
-                agent.plane.clone(),
-                run,
-                already.keys().chain(said).cloned().collect(),
-                Pace::default(),
-                heartbeat,
-            )
-        });
-        narrator.tell(note);
-    }
-
-    /// Makes sure that no progress is posted from here on.
-    async fn hush(&mut self, farewell: bool) {
-        if let Some(narrator) = self.narrator.take() {
-            self.said.extend(narrator.quiet(farewell).await);
-        }
-    }
 }
 
 /// How long a run is left alone after so many failed attempts.
@@ -369,15 +361,6 @@ fn wait_before_retry(disposition: Disposition, attempts: u32) -> Duration {
         Disposition::GiveUp if attempts >= SPEECHLESS_ATTEMPTS => Duration::from_secs(3600),
         Disposition::GiveUp => growing,
     }
-}
-
-/// Makes the words of heartbeats.
-fn heartbeat(texts: &Texts) -> Heartbeat {
-    let texts = texts.clone();
-    Arc::new(move |doing, since| {
-        let values = json!({ "doing": doing.as_str(), "seconds": since.as_secs() });
-        texts.prompts().render("heartbeat.md", values).ok().filter(|body| !body.is_empty())
-    })
 }
 
 #[cfg(test)]

@@ -151,25 +151,7 @@ impl Budget {
 
 /// The right to send one change at once. It is taken beforehand, so that whoever waits for it can still
 /// be told not to make the change.
-pub struct WritePass(Option<Permit>);
-
-impl WritePass {
-    /// For a Plane that has no budget, as in tests.
-    #[must_use]
-    pub fn unlimited() -> Self {
-        Self(None)
-    }
-
-    pub(in crate::plane) fn into_permit(self) -> Option<Permit> {
-        self.0
-    }
-}
-
-impl From<Permit> for WritePass {
-    fn from(permit: Permit) -> Self {
-        Self(Some(permit))
-    }
-}
+pub struct WritePass(pub(in crate::plane) Permit);
 
 /// The right to one request. Dropped before [`Permit::sent`] it counts for nothing, dropped after it
 /// the request counts as one that may still arrive.

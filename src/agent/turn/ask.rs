@@ -14,7 +14,7 @@ use crate::{
     },
     domain::talk::AssistantMessage,
     llm::{Delta, LlmError, Model, Reply, Request},
-    store::{Release, StoreError},
+    store::StoreError,
 };
 
 impl Drive<'_> {
@@ -51,26 +51,26 @@ impl Drive<'_> {
             }
         };
         let entry = match self.complete(&fitted.request).await {
-            Cut::Done(Ok(reply)) => {
+            Ok(Ok(reply)) => {
                 if let (Some(counted), Some(usage)) = (fitted.counted, reply.usage) {
                     self.agent.meter.learn(counted, usage.input);
                 }
                 self.answered(reply)
             }
-            Cut::Done(Err(LlmError::TooLong { .. })) if self.squeeze == Squeeze::None => {
+            Ok(Err(LlmError::TooLong { .. })) if self.squeeze == Squeeze::None => {
                 tracing::warn!("the provider finds the request too long; it is shortened and sent once more");
                 self.squeeze = Squeeze::Next;
                 return Ok(Flow::Go);
             }
-            Cut::Done(Err(error)) => {
+            Ok(Err(error)) => {
                 // The provider's own message may quote the conversation, so only its kind is logged.
                 tracing::warn!(kind = error.kind(), "the model call failed");
                 metrics::counter!("aileron_model_failures_total").increment(1);
                 Entry::Failed { failure: failure_of(&error) }
             }
-            Cut::Deadline => Entry::BoundHit { bound: Bound::WallTime },
-            Cut::Stop => return self.refresh().await,
-            Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+            // The texts it spoke with are part of what ends the turn.
+            Err(Cut::Deadline) => Entry::BoundHit { bound: Bound::WallTime },
+            Err(cut @ (Cut::Stop | Cut::HandBack)) => return self.cut_short(cut).await,
         };
         self.record(rewording.into_iter().chain([entry]).collect(), Vec::new()).await?;
         Ok(Flow::Go)
@@ -82,16 +82,10 @@ impl Drive<'_> {
         let (agent, info, prompts) =
             (self.agent, self.record.info.clone(), in_written_order(self.waiting.prompts.clone()));
         let said = match self.unless_cut(agent.said(&info, &prompts)).await {
-            Cut::Done(said) => said,
-            Cut::Deadline => {
-                self.record(vec![Entry::BoundHit { bound: Bound::WallTime }], Vec::new()).await?;
-                return Ok(Flow::Go);
-            }
-            Cut::Stop => return self.refresh().await,
-            Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+            Ok(said) => said,
+            Err(cut) => return self.cut_short(cut).await,
         };
-        let (late, prompts): (Vec<_>, Vec<_>) = said.into_iter().partition(|said| self.session.recognises(said));
-        let mut entries: Vec<_> = late.into_iter().map(|said| Entry::Recognised { activity: said.activity }).collect();
+        let (mut entries, prompts) = self.without_late_events(said);
         if !prompts.is_empty() {
             let skills = self.texts.chosen_skills(&prompts);
             entries.push(Entry::Steered { prompts });
@@ -134,7 +128,7 @@ impl Drive<'_> {
         self.agent.model_of(self.run().workspace, self.session.wanted_model())
     }
 
-    async fn complete(&mut self, request: &Request) -> Cut<Result<Reply, LlmError>> {
+    async fn complete(&mut self, request: &Request) -> Result<Result<Reply, LlmError>, Cut> {
         self.doing(Doing::Model);
         let key = self.session.key(0);
         let notes = self.narrator.as_ref().map(crate::agent::narrator::Narrator::notes);

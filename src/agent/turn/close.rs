@@ -8,6 +8,7 @@ use super::{Drive, Flow};
 use crate::{
     agent::{
         Agent,
+        gist::Gist,
         journal::{Entry, Failure, FailureCode, Outcome},
         speak::{self, Links},
         step::Ending,
@@ -88,11 +89,7 @@ impl Drive<'_> {
         metrics::counter!("aileron_turns_total", "ending" => label).increment(1);
         tracing::info!(ending = label, "the turn ends");
         self.record(vec![Entry::Intended { draft }], Vec::new()).await?;
-        let stopped = match ending {
-            Ending::Stopped => true,
-            Ending::Answer { .. } | Ending::Question(_) | Ending::Bounded { .. } | Ending::Failed(_) => false,
-        };
-        self.hush(!stopped).await;
+        self.hush(*ending != Ending::Stopped).await;
         Ok(Flow::Go)
     }
 
@@ -102,6 +99,14 @@ impl Drive<'_> {
             is_known: &|key| self.session.tells_of(key),
         };
         speak::compose_linked(self.texts.prompts(), self.agent.limits, ending, key, &links)
+    }
+
+    /// What later runs on the same work item are to know of this one.
+    pub(super) fn gist(&self) -> Option<String> {
+        let exchange = self.session.exchange()?;
+        let (by, asked) = exchange.said.map_or((None, ""), |said| (said.author.clone(), said.text.as_str()));
+        let talk = (asked, exchange.answered);
+        Some(Gist::new(self.run().workspace, Timestamp::now(), exchange.went_on, by, talk).encode())
     }
 
     pub(super) async fn post(&mut self, draft: Draft) -> Result<Flow, StoreError> {

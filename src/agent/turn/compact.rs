@@ -4,14 +4,10 @@ use serde_json::json;
 
 use super::{Cut, Drive, Flow, spend::measure};
 use crate::{
-    agent::{
-        compaction,
-        journal::{self, Bound, Entry},
-        narrator::Doing,
-    },
+    agent::{compaction, journal, narrator::Doing},
     domain::{talk::Message, usage::Spent},
     llm::{Reply, Request},
-    store::{JournalStep, Release, StoreError},
+    store::{JournalStep, StoreError},
 };
 
 /// Compactions of one turn for which the model is asked. More are needed only where the window is tiny.
@@ -21,10 +17,10 @@ impl Drive<'_> {
     /// Puts a summary in the place of every turn up to this one. Only the entry with the summary makes it
     /// happen: before that nothing was lost, and a turn that is resumed compacts anew.
     pub(super) async fn compact(&mut self, through_turn: u32) -> Result<Flow, StoreError> {
-        let asked = if self.compacted < MOST_ASKED { self.summarise(through_turn).await } else { Cut::Done(None) };
+        let asked = if self.compacted < MOST_ASKED { self.summarise(through_turn).await } else { Ok(None) };
         self.compacted += 1;
         let (summary, replies) = match asked {
-            Cut::Done(reply) => {
+            Ok(reply) => {
                 let summary = reply.as_ref().and_then(|reply| compaction::accepted(&reply.message.text));
                 let replies: Vec<_> = reply.iter().map(|reply| self.reply(&reply.message, reply.usage)).collect();
                 let label = if summary.is_some() { "model" } else { "mechanical" };
@@ -33,12 +29,7 @@ impl Drive<'_> {
                 let mechanical = || compaction::mechanical(self.session.conversation(), through_turn);
                 (summary.unwrap_or_else(mechanical), replies)
             }
-            Cut::Deadline => {
-                self.record(vec![Entry::BoundHit { bound: Bound::WallTime }], Vec::new()).await?;
-                return Ok(Flow::Go);
-            }
-            Cut::Stop => return self.refresh().await,
-            Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+            Err(cut) => return self.cut_short(cut).await,
         };
         let Some((entry, fold_from)) = self.session.compaction(through_turn, summary) else {
             return Ok(Flow::Go);
@@ -51,31 +42,28 @@ impl Drive<'_> {
     }
 
     /// The model's reply with a summary; `None` if it gives none.
-    async fn summarise(&mut self, through_turn: u32) -> Cut<Option<Reply>> {
+    async fn summarise(&mut self, through_turn: u32) -> Result<Option<Reply>, Cut> {
         let conversation = compaction::transcript(self.session.conversation(), through_turn);
         let values = json!({ "agent_name": self.agent.name, "conversation": conversation });
         let text = match self.texts.prompts().render("compact.md", values) {
             Ok(text) => text,
             Err(error) => {
                 tracing::error!(%error, "a prompt failed; the summary is made without the model");
-                return Cut::Done(None);
+                return Ok(None);
             }
         };
         self.doing(Doing::Model);
         let request = Request { messages: vec![Message::User { text }], tools: Vec::new() };
         let model = self.model();
-        match self.unless_cut(model.complete(&request, &|_| {})).await {
-            Cut::Done(Ok(reply)) => {
+        Ok(match self.unless_cut(model.complete(&request, &|_| {})).await? {
+            Ok(reply) => {
                 measure(reply.usage);
-                Cut::Done(Some(reply))
+                Some(reply)
             }
-            Cut::Done(Err(error)) => {
+            Err(error) => {
                 tracing::warn!(kind = error.kind(), "the model gives no summary; it is made without it");
-                Cut::Done(None)
+                None
             }
-            Cut::Stop => Cut::Stop,
-            Cut::HandBack => Cut::HandBack,
-            Cut::Deadline => Cut::Deadline,
-        }
+        })
     }
 }

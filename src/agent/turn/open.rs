@@ -39,12 +39,11 @@ impl Drive<'_> {
         let mut texts = self.texts.clone();
         let slow = async { tokio::join!(agent.said(&info, &prompts), agent.settle(&info, &mut texts)).0 };
         let said = match self.unless_cut(slow).await {
-            Cut::Done(said) => said,
-            Cut::Stop => return self.refresh().await,
-            Cut::Deadline | Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+            Ok(said) => said,
+            Err(Cut::Stop) => return self.refresh().await,
+            Err(Cut::Deadline | Cut::HandBack) => return Ok(Flow::Leave(Release::HandBack)),
         };
-        let (late, prompts): (Vec<_>, Vec<_>) = said.into_iter().partition(|said| self.session.recognises(said));
-        let mut entries: Vec<_> = late.into_iter().map(|said| Entry::Recognised { activity: said.activity }).collect();
+        let (mut entries, prompts) = self.without_late_events(said);
         if !prompts.is_empty() {
             if !certain {
                 self.begin_turn();
@@ -84,9 +83,9 @@ impl Drive<'_> {
     async fn fetch_prompt(&mut self) -> Result<Flow, StoreError> {
         let (agent, info) = (self.agent, self.record.info.clone());
         let fetched = match self.unless_cut(agent.fetch_prompts(&info)).await {
-            Cut::Done(fetched) => fetched,
-            Cut::Stop => return self.refresh().await,
-            Cut::Deadline | Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+            Ok(fetched) => fetched,
+            Err(Cut::Stop) => return self.refresh().await,
+            Err(Cut::Deadline | Cut::HandBack) => return Ok(Flow::Leave(Release::HandBack)),
         };
         match fetched {
             // The prompt's own event still finds the run; asking a few times covers a late one.
@@ -95,13 +94,8 @@ impl Drive<'_> {
             }
             Ok(events) if events.is_empty() => Ok(Flow::Leave(Release::Idle)),
             Ok(events) => {
-                let now = Timestamp::now();
                 self.record.prompted = true;
-                for event in events {
-                    self.record.info.merge(&event.run);
-                    self.agent.store.accept(event, now, now).await?;
-                }
-                self.refresh().await
+                self.take_in(events).await
             }
             Err(error) => Ok(match error.disposition() {
                 Disposition::TellModel => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::{Cut, Drive, Flow, heartbeat};
+use super::{Cut, Drive, Flow, narrate::heartbeat};
 use crate::{
     agent::{
         journal::{Entry, PassedOver},
@@ -60,9 +60,9 @@ impl Drive<'_> {
         let settled_at = self.taken_up_at + self.agent.limits.settle;
         loop {
             match self.unless_cut(tokio::time::sleep_until(settled_at)).await {
-                Cut::Done(()) | Cut::Deadline => return true,
-                Cut::HandBack => return false,
-                Cut::Stop => {}
+                Ok(()) | Err(Cut::Deadline) => return true,
+                Err(Cut::HandBack) => return false,
+                Err(Cut::Stop) => {}
             }
         }
     }
@@ -88,11 +88,7 @@ impl Drive<'_> {
             }
         };
         // It may have been down while people went on, and here they are at no further cost.
-        for event in unheard(&activities, &self.record.info, self.record.first_seen) {
-            let now = Timestamp::now();
-            self.agent.store.accept(event, now, now).await?;
-        }
-        self.refresh().await?;
+        self.take_in(unheard(&activities, &self.record.info, self.record.first_seen)).await?;
         self.pass_over(&activities, journal_is_empty).await?;
         let spoke_at = activities.iter().filter(|activity| activity.step.is_some()).filter_map(|a| a.created_at).max();
         self.already = activities.into_iter().filter_map(|activity| Some((activity.step?, activity.id))).collect();
@@ -169,15 +165,15 @@ impl Drive<'_> {
             Ok::<_, crate::plane::PlaneError>(Some(activities))
         };
         let activities = match self.unless_cut(asked).await {
-            Cut::Done(Ok(Some(activities))) => activities,
-            Cut::Done(Ok(None)) => return Ok(None),
-            Cut::Done(Err(error)) => {
+            Ok(Ok(Some(activities))) => activities,
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Err(error)) => {
                 // The work itself will find out whether Plane is there.
                 tracing::debug!(%error, "Plane does not say whether the run was stopped");
                 return Ok(None);
             }
-            Cut::Stop => return self.refresh().await.map(Some),
-            Cut::Deadline | Cut::HandBack => return Ok(None),
+            Err(Cut::Stop) => return self.refresh().await.map(Some),
+            Err(Cut::Deadline | Cut::HandBack) => return Ok(None),
         };
         let mut stops = unheard(&activities, &self.record.info, self.record.first_seen);
         stops.retain(|event| matches!(event.kind, RunEventKind::StopRequested(_)));
@@ -188,11 +184,7 @@ impl Drive<'_> {
             self.record(vec![Entry::Stopped], Vec::new()).await?;
             return Ok(Some(Flow::Go));
         }
-        for event in stops {
-            let now = Timestamp::now();
-            self.agent.store.accept(event, now, now).await?;
-        }
-        self.refresh().await?;
+        self.take_in(stops).await?;
         // A stop the store has known may have been answered by words that came after it: Plane shows the
         // run as stopping until they in turn are answered.
         Ok(self.waiting.stop.is_some().then_some(Flow::Go))

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::{Cut, Drive, Flow};
+use super::{Drive, Flow};
 use crate::{
     agent::{
         Agent,
-        journal::{Bound, Entry},
+        journal::Entry,
         narrator::{Doing, Note, RESULT},
         session::{FAILED_RESULT, skills::Allowed},
         step::PlannedCall,
@@ -23,7 +23,7 @@ use crate::{
         ids::StepKey,
         write::Receipt,
     },
-    store::{Release, StoreError},
+    store::StoreError,
     tools::{Called, Effect, Told, ToolCx, ToolError, ToolOutput, Toolbox, When, describe},
 };
 
@@ -77,10 +77,8 @@ impl Drive<'_> {
             }
         }));
         let entries = match self.unless_cut(work).await {
-            Cut::Done(entries) => entries.concat(),
-            Cut::Deadline => vec![Entry::BoundHit { bound: Bound::WallTime }],
-            Cut::Stop => return self.refresh().await,
-            Cut::HandBack => return Ok(Flow::Leave(Release::HandBack)),
+            Ok(entries) => entries.concat(),
+            Err(cut) => return self.cut_short(cut).await,
         };
         self.record(entries, Vec::new()).await?;
         Ok(Flow::Go)

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     agent::{
         effects,
-        journal::{Bound, Entry},
+        journal::Entry,
         narrator::{Doing, Note},
         step::PlannedCall,
     },
@@ -80,8 +80,8 @@ impl Drive<'_> {
         let (texts, allowed, when) = (self.texts.clone(), self.session.allowed(), self.when());
         let planning = agent.call(call, &run, (&texts, &allowed), &when);
         let called = match self.unless_cut(planning).await {
-            Cut::Done(called) => called,
-            cut @ (Cut::Stop | Cut::Deadline | Cut::HandBack) => return self.cut_short(cut).await.map(Next::Settled),
+            Ok(called) => called,
+            Err(cut) => return self.cut_short(cut).await.map(Next::Settled),
         };
         let planned = match called {
             Ok(Called::Wants(planned)) => planned,
@@ -148,9 +148,9 @@ impl Drive<'_> {
             effects::look_up(plane.as_ref(), workspace, call.finished_key, &planned.write).await
         };
         let error = match self.unless_cut(looking).await {
-            Cut::Done(Ok(found)) => return Ok(Next::On(found)),
-            Cut::Done(Err(error)) => error,
-            cut @ (Cut::Stop | Cut::Deadline | Cut::HandBack) => return self.cut_short(cut).await.map(Next::Settled),
+            Ok(Ok(found)) => return Ok(Next::On(found)),
+            Ok(Err(error)) => error,
+            Err(cut) => return self.cut_short(cut).await.map(Next::Settled),
         };
         match error.disposition() {
             // Plane will not say, and to repeat it blindly is out of the question.
@@ -168,10 +168,10 @@ impl Drive<'_> {
     ) -> Result<Next<Result<Written, PlaneError>>, StoreError> {
         let (plane, workspace) = (self.agent.plane.clone(), self.run().workspace);
         let pass = match self.unless_cut(plane.write_pass(workspace)).await {
-            Cut::Done(Ok(pass)) => pass,
-            Cut::Done(Err(error)) => return Ok(Next::On(Err(error))),
-            Cut::Stop => return self.refuse_if_stopped(call).await.map(Next::Settled),
-            cut @ (Cut::Deadline | Cut::HandBack) => return self.cut_short(cut).await.map(Next::Settled),
+            Ok(Ok(pass)) => pass,
+            Ok(Err(error)) => return Ok(Next::On(Err(error))),
+            Err(Cut::Stop) => return self.refuse_if_stopped(call).await.map(Next::Settled),
+            Err(cut @ (Cut::Deadline | Cut::HandBack)) => return self.cut_short(cut).await.map(Next::Settled),
         };
         let sent = effects::perform(plane.as_ref(), workspace, call.finished_key, &planned.write, pass);
         Ok(match self.finish(sent).await {
@@ -216,17 +216,6 @@ impl Drive<'_> {
             return self.tell(call, Err(ToolError::Stopped), None).await;
         }
         Ok(Flow::Go)
-    }
-
-    async fn cut_short<T>(&mut self, cut: Cut<T>) -> Result<Flow, StoreError> {
-        match cut {
-            Cut::Deadline => {
-                self.record(vec![Entry::BoundHit { bound: Bound::WallTime }], Vec::new()).await?;
-                Ok(Flow::Go)
-            }
-            Cut::HandBack => Ok(Flow::Leave(Release::HandBack)),
-            Cut::Stop | Cut::Done(_) => self.refresh().await,
-        }
     }
 
     async fn changed(

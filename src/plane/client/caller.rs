@@ -68,7 +68,7 @@ impl Caller {
     /// The right to one change, in its lane.
     pub(super) async fn write_pass(&self, workspace: WorkspaceId) -> Result<WritePass, PlaneError> {
         self.credentials.authorize(workspace).await?;
-        Ok(self.budgets.of(workspace).permit(Lane::Write).await?.into())
+        Ok(WritePass(self.budgets.of(workspace).permit(Lane::Write).await?))
     }
 
     /// Creates or changes a record at once and never repeats it, not even on 429: whoever asked may
@@ -80,11 +80,7 @@ impl Caller {
         body: &Value,
         pass: WritePass,
     ) -> Result<Value, PlaneError> {
-        let permit = match pass.into_permit() {
-            Some(permit) => permit,
-            None => self.permit(call).await?,
-        };
-        self.call(permit, &method, call, Some(body)).await?.json(call.what)
+        self.call(pass.0, &method, call, Some(body)).await?.json(call.what)
     }
 
     /// Reads one page; `page` counts from 0.

@@ -172,12 +172,12 @@ proptest! {
         for reply in replies {
             let step = session.next();
             if matches!(step, Step::AskModel { .. }) {
-                    asked += 1;
-                    session.absorb(match reply {
-                        0 => replied("", vec![]),
-                        1 => replied("text", vec![]),
-                        _ => replied("", vec![call("c", "read_comments", &format!("{{\"page\":{asked}}}"))]),
-                    });
+                asked += 1;
+                session.absorb(match reply {
+                    0 => replied("", vec![]),
+                    1 => replied("text", vec![]),
+                    _ => replied("", vec![call("c", "read_comments", &format!("{{\"page\":{asked}}}"))]),
+                });
             } else if matches!(step, Step::CallTools(_)) {
                 session.absorb(done("c"));
             } else {
