@@ -39,8 +39,9 @@ const OLDER_COMMENT_LIMIT_CHARS: usize = 600;
 const CHANGES: u32 = 100;
 /// Changes kept.
 const CHANGES_KEPT: usize = 15;
-/// Lines kept of every other list.
-const LINES_KEPT: usize = 60;
+/// Lines kept of every other list: a page of Plane's, and more than are ever shown, so that what is told
+/// to be missing is counted right.
+const LINES_KEPT: usize = 100;
 /// Longest title, link or file name.
 const LINE_LIMIT_CHARS: usize = 300;
 /// Longest media type of a file; whoever uploads it may name any.
@@ -205,8 +206,9 @@ fn describe_item(look: &mut Look, item: &WorkItem, titles: Option<&Page<ItemTitl
     look.children = children.map(|child| format!("- {}", title_line(child, item))).collect();
     if titles.more && !look.children.is_empty() {
         let searched = titles.items.len();
-        look.children
-            .push(format!("- [only the {searched} newest of {} work items were searched for children]", titles.total));
+        let note = format!("- [only the {searched} newest of {} work items were searched for children]", titles.total);
+        // In front, where no cut takes it away.
+        look.children.insert(0, note);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Finds likely duplicates: work items whose titles and descriptions are much alike.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,7 +12,7 @@ use super::{
     target,
 };
 use crate::{
-    domain::work_item::WorkItem,
+    domain::{ids::WorkItemId, work_item::WorkItem},
     plane::{facts::RecentItems, html},
 };
 
@@ -61,11 +63,23 @@ impl TypedTool for FindSimilarWorkItems {
             }
         };
         let recent = cx.facts.recent_items(cx.workspace, project).await?;
-        let others: Vec<&WorkItem> = recent.items.iter().filter(|item| Some(item.id) != itself).collect();
         let limit = args.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT) as usize;
-        let found = compare(&title, &text, &others, limit);
-        Ok(told(&found, &others, &recent, cx.when))
+        let items = Arc::clone(&recent);
+        // Hundreds of descriptions take so long that a stop must not have to wait for them.
+        let compared = tokio::task::spawn_blocking(move || {
+            let others = without(&items, itself);
+            compare(&title, &text, &others, limit)
+        });
+        let found = compared.await.map_err(|error| {
+            tracing::error!(%error, "work items could not be compared");
+            ToolError::NoSuchThing("The comparison failed; search for words of the title instead.".to_owned())
+        })?;
+        Ok(told(&found, &without(&recent, itself), &recent, cx.when))
     }
+}
+
+fn without(recent: &RecentItems, itself: Option<WorkItemId>) -> Vec<&WorkItem> {
+    recent.items.iter().filter(|item| Some(item.id) != itself).collect()
 }
 
 /// The candidates, as places in `others`.
