@@ -71,9 +71,7 @@ pub trait Model: Send + Sync {
     fn name(&self) -> &str;
 
     /// What it can do and what it costs. Whoever wraps a model hands this on.
-    fn card(&self) -> &ModelCard {
-        &card::UNKNOWN
-    }
+    fn card(&self) -> &ModelCard;
 
     /// Asks once. Dropping the future closes the connection.
     async fn complete(&self, request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError>;

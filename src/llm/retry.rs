@@ -114,7 +114,10 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::domain::talk::{AssistantMessage, Finish};
+    use crate::{
+        domain::talk::{AssistantMessage, Finish},
+        llm::card::UNKNOWN,
+    };
 
     /// Answers with these results in turn.
     struct Scripted(Mutex<VecDeque<Result<Reply, LlmError>>>);
@@ -123,6 +126,10 @@ mod tests {
     impl Model for Scripted {
         fn name(&self) -> &str {
             "scripted"
+        }
+
+        fn card(&self) -> &ModelCard {
+            &UNKNOWN
         }
 
         async fn complete(&self, _request: &Request, _on_delta: OnDelta<'_>) -> Result<Reply, LlmError> {

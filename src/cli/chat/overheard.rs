@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::screen::Heard;
-use crate::llm::{Delta, LlmError, Model, OnDelta, Reply, Request};
+use crate::llm::{Delta, LlmError, Model, OnDelta, Reply, Request, card::ModelCard};
 
 pub(super) struct Overheard {
     inner: Arc<dyn Model>,
@@ -25,6 +25,10 @@ impl Model for Overheard {
         self.inner.name()
     }
 
+    fn card(&self) -> &ModelCard {
+        self.inner.card()
+    }
+
     async fn complete(&self, request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError> {
         // Whoever listened may have left.
         let _ = self.tell.send(Heard::Begins);
@@ -37,5 +41,18 @@ impl Model for Overheard {
             on_delta(delta);
         };
         self.inner.complete(request, &listen).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::{card, rehearsal::Rehearsal};
+
+    #[test]
+    fn who_listens_does_not_change_what_the_model_can_do() {
+        let (tell, _heard) = mpsc::unbounded_channel();
+        let model = Overheard::new(Arc::new(Rehearsal::new("main")), tell);
+        assert_eq!((model.name(), model.card()), ("main", &card::REHEARSAL));
     }
 }
