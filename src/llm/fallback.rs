@@ -33,14 +33,45 @@ impl Fallback {
         Self { links, fallback_on: fallback_on.to_vec() }
     }
 
-    /// Those worth asking now, in their order. If all are passed over, all are asked: an answer from a
-    /// shaky provider is better than none.
-    fn order(&self) -> Vec<(&Link, Trial<'_>)> {
-        let ready: Vec<_> = self.links.iter().filter_map(|link| Some((link, link.breaker.try_pass()?))).collect();
-        if ready.is_empty() {
-            return self.links.iter().map(|link| (link, link.breaker.pass())).collect();
+    /// Asks in order those that `pass` lets through; `None` if it let none.
+    async fn round(
+        &self,
+        request: &Request,
+        on_delta: OnDelta<'_>,
+        pass: fn(&Breaker) -> Option<Trial<'_>>,
+    ) -> Option<Result<Reply, LlmError>> {
+        let mut given_up: Option<LlmError> = None;
+        let mut window = 0;
+        for link in &self.links {
+            let card = link.model.card();
+            // A conversation that was too long for one is too long for all that hold no more.
+            if matches!(given_up, Some(LlmError::TooLong { .. })) && card.context_window <= window {
+                continue;
+            }
+            // Only now: whoever holds the pass of one that is tried again keeps all others from it.
+            let Some(trial) = pass(&link.breaker) else { continue };
+            if let Some(error) = &given_up {
+                tracing::warn!(model = link.model.name(), reason = error.kind(), "another model takes over");
+                metrics::counter!("aileron_model_fallbacks_total", "reason" => error.kind()).increment(1);
+                on_delta(Delta::Restarted { reason: error.in_short().to_owned(), wait: Duration::ZERO });
+            }
+            match link.model.complete(request, on_delta).await {
+                Ok(reply) => {
+                    trial.succeeded();
+                    return Some(Ok(reply));
+                }
+                Err(error) => {
+                    trial.failed(&error);
+                    window = window.max(card.context_window);
+                    if !self.fallback_on.contains(&error.class()) {
+                        return Some(Err(error));
+                    }
+                    // The first failure says most: it is the model's that was meant to answer.
+                    given_up.get_or_insert(error);
+                }
+            }
         }
-        ready
+        given_up.map(Err)
     }
 }
 
@@ -56,36 +87,12 @@ impl Model for Fallback {
     }
 
     async fn complete(&self, request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError> {
-        let mut given_up: Option<LlmError> = None;
-        let mut window = 0;
-        for (link, trial) in self.order() {
-            let card = link.model.card();
-            if let Some(error) = &given_up {
-                // A conversation that was too long for one is too long for all that hold no more.
-                if matches!(error, LlmError::TooLong { .. }) && card.context_window <= window {
-                    continue;
-                }
-                tracing::warn!(model = link.model.name(), reason = error.kind(), "another model takes over");
-                metrics::counter!("aileron_model_fallbacks_total", "reason" => error.kind()).increment(1);
-                on_delta(Delta::Restarted { reason: error.in_short().to_owned(), wait: Duration::ZERO });
-            }
-            match link.model.complete(request, on_delta).await {
-                Ok(reply) => {
-                    trial.succeeded();
-                    return Ok(reply);
-                }
-                Err(error) => {
-                    trial.failed(&error);
-                    window = window.max(card.context_window);
-                    if !self.fallback_on.contains(&error.class()) {
-                        return Err(error);
-                    }
-                    // The first failure says most: it is the model's that was meant to answer.
-                    given_up.get_or_insert(error);
-                }
-            }
+        if let Some(outcome) = self.round(request, on_delta, Breaker::try_pass).await {
+            return outcome;
         }
-        Err(given_up.unwrap_or(LlmError::Unavailable { retry_after: None, message: "no model is left".to_owned() }))
+        // All are passed over: an answer from a shaky provider is better than none.
+        let outcome = self.round(request, on_delta, |breaker| Some(breaker.pass())).await;
+        outcome.unwrap_or(Err(LlmError::Unavailable { retry_after: None, message: "no model is left".to_owned() }))
     }
 }
 

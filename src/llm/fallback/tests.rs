@@ -27,6 +27,8 @@ const ON: [ErrorClass; 6] = [
 struct Scripted {
     name: &'static str,
     card: ModelCard,
+    /// How many calls, from the next on, say something and then nothing for ever.
+    stuck: AtomicUsize,
     script: Mutex<VecDeque<LlmError>>,
     asked: AtomicUsize,
 }
@@ -35,7 +37,7 @@ impl Scripted {
     fn new(name: &'static str, window: u32, script: impl IntoIterator<Item = LlmError>) -> Arc<Self> {
         let card = ModelCard { context_window: window, ..UNKNOWN };
         let script = Mutex::new(script.into_iter().collect());
-        Arc::new(Self { name, card, script, asked: AtomicUsize::new(0) })
+        Arc::new(Self { name, card, stuck: AtomicUsize::new(0), script, asked: AtomicUsize::new(0) })
     }
 
     fn asked(&self) -> usize {
@@ -56,6 +58,10 @@ impl Model for Scripted {
     async fn complete(&self, _request: &Request, on_delta: OnDelta<'_>) -> Result<Reply, LlmError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         on_delta(Delta::Text(self.name.to_owned()));
+        let fewer = |stuck: usize| stuck.checked_sub(1);
+        if self.stuck.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).is_ok() {
+            return std::future::pending().await;
+        }
         if let Some(error) = self.script.lock().unwrap().pop_front() {
             return Err(error);
         }
@@ -168,4 +174,21 @@ async fn a_trial_that_is_cut_off_leaves_the_way_open_for_the_next() {
     assert!(breaker.try_pass().is_none());
     drop(trial);
     assert!(breaker.try_pass().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_under_way_keeps_no_other_from_the_models_behind_it() {
+    let one = Scripted::new("one", 10, [down(), down()]);
+    let two = Scripted::new("two", 10, [LlmError::Unauthorized { status: 401, message: "m".to_owned() }]);
+    let chain = chain(&[&one, &two]);
+    assert!(ask(&chain).await.0.is_err());
+    tokio::time::advance(Duration::from_secs(601)).await;
+    // The second's single try is free while the first still answers somebody.
+    one.stuck.store(1, Ordering::SeqCst);
+    tokio::select! {
+        biased;
+        answer = ask(&chain) => panic!("{answer:?}"),
+        answer = ask(&chain) => assert_eq!(answer.0.unwrap(), "two"),
+    }
+    assert_eq!((one.asked(), two.asked()), (3, 2));
 }
