@@ -13,7 +13,9 @@ use tokio::time::Instant;
 use crate::llm::LlmError;
 
 /// Failures in a row that may pass by themselves, before it opens.
-const PATIENCE: u32 = 3;
+pub(super) const PATIENCE: u32 = 3;
+/// A call that is cut off after longer than this without a reply has failed: nobody waits for ever.
+const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 /// How long it stays open at first.
 const FIRST_REST: Duration = Duration::from_secs(30);
 /// How long at most. It is also the rest of a model whose operator has to act.
@@ -44,12 +46,29 @@ impl Default for State {
     }
 }
 
-/// A call that was let through. Dropped without a word, as when it is cut off, it has shown nothing.
+impl State {
+    fn open(rest: Duration) -> Self {
+        Self::Open { until: Instant::now() + rest, rest }
+    }
+
+    /// What follows from one more failure that may pass by itself.
+    fn after_failure(self) -> Self {
+        match self {
+            Self::Closed { failures } if failures + 1 < PATIENCE => Self::Closed { failures: failures + 1 },
+            Self::Closed { .. } => Self::open(FIRST_REST),
+            Self::Open { rest, .. } | Self::Tried { rest } => Self::open((rest * 2).min(LONGEST_REST)),
+        }
+    }
+}
+
+/// A call that was let through. Dropped without a word, as when it is cut off, it has shown nothing,
+/// unless it had all the time it could need.
 #[derive(Debug)]
 pub(super) struct Trial<'a> {
     breaker: &'a Breaker,
     /// Whether this is the one call that tries an open one.
     probe: Option<Duration>,
+    began: Instant,
     told: bool,
 }
 
@@ -65,12 +84,16 @@ impl Breaker {
             }
             State::Open { .. } | State::Tried { .. } => return None,
         };
-        Some(Trial { breaker: self, probe, told: false })
+        Some(self.trial(probe))
     }
 
     /// Lets a call through whatever happened before.
     pub(super) fn pass(&self) -> Trial<'_> {
-        Trial { breaker: self, probe: None, told: false }
+        self.trial(None)
+    }
+
+    fn trial(&self, probe: Option<Duration>) -> Trial<'_> {
+        Trial { breaker: self, probe, began: Instant::now(), told: false }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -87,12 +110,6 @@ impl Trial<'_> {
     pub(super) fn failed(mut self, error: &LlmError) {
         self.told = true;
         let mut state = self.breaker.lock();
-        let rest_before = match *state {
-            State::Closed { .. } => None,
-            State::Open { rest, .. } | State::Tried { rest } => Some(rest),
-        };
-        let next_rest = rest_before.map_or(FIRST_REST, |rest| (rest * 2).min(LONGEST_REST));
-        let open = |rest: Duration| State::Open { until: Instant::now() + rest, rest };
         *state = match error {
             // The request was at fault, and another may well succeed.
             LlmError::TooLong { .. } | LlmError::Filtered { .. } | LlmError::Refused { .. } => match *state {
@@ -102,27 +119,31 @@ impl Trial<'_> {
             LlmError::Unauthorized { .. }
             | LlmError::NotFound { .. }
             | LlmError::OutOfCredit { .. }
-            | LlmError::NoTools { .. } => open(LONGEST_REST),
-            LlmError::RateLimited { retry_after: Some(wait), .. } => open((*wait).clamp(FIRST_REST, LONGEST_REST)),
+            | LlmError::NoTools { .. } => State::open(LONGEST_REST),
+            LlmError::RateLimited { retry_after: Some(wait), .. } => {
+                State::open((*wait).clamp(FIRST_REST, LONGEST_REST))
+            }
             LlmError::RateLimited { .. }
             | LlmError::Unavailable { .. }
             | LlmError::BadToolCall { .. }
             | LlmError::Truncated { .. }
-            | LlmError::Transport { .. } => match *state {
-                State::Closed { failures } if failures + 1 < PATIENCE => State::Closed { failures: failures + 1 },
-                State::Closed { .. } | State::Open { .. } | State::Tried { .. } => open(next_rest),
-            },
+            | LlmError::Transport { .. } => state.after_failure(),
         };
     }
 }
 
 impl Drop for Trial<'_> {
     fn drop(&mut self) {
-        if let (false, Some(rest)) = (self.told, self.probe) {
-            let mut state = self.breaker.lock();
-            if matches!(*state, State::Tried { .. }) {
-                *state = State::Open { until: Instant::now(), rest };
-            }
+        if self.told {
+            return;
         }
+        let was_silent = self.began.elapsed() > LONGEST_SILENCE;
+        let mut state = self.breaker.lock();
+        *state = match (*state, self.probe) {
+            (State::Tried { .. }, Some(_)) | (State::Closed { .. }, _) if was_silent => state.after_failure(),
+            (State::Tried { .. }, Some(rest)) => State::Open { until: Instant::now(), rest },
+            // What others found out since counts for more.
+            (kept @ (State::Closed { .. } | State::Open { .. } | State::Tried { .. }), _) => kept,
+        };
     }
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::*;
+use super::{breaker::PATIENCE, *};
 use crate::{
     domain::talk::{AssistantMessage, Finish},
     llm::card::UNKNOWN,
@@ -191,4 +191,28 @@ async fn a_call_under_way_keeps_no_other_from_the_models_behind_it() {
         answer = ask(&chain) => assert_eq!(answer.0.unwrap(), "two"),
     }
     assert_eq!((one.asked(), two.asked()), (3, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_cut_off_after_a_long_silence_are_failures() {
+    let (one, two) = (Scripted::new("one", 10, []), Scripted::new("two", 10, []));
+    let chain = chain(&[&one, &two]);
+    one.stuck.store(6, Ordering::SeqCst);
+    let cut_off = async |after: u64| tokio::time::timeout(Duration::from_secs(after), ask(&chain)).await.is_err();
+    // A person who goes on after a minute says nothing of the model.
+    for _ in 0..PATIENCE {
+        assert!(cut_off(60).await);
+    }
+    for _ in 0..PATIENCE {
+        assert!(cut_off(121).await);
+    }
+    assert_eq!((ask(&chain).await.0.unwrap(), one.asked()), ("two".to_owned(), 6));
+    // Tried once and as silent again, it rests twice as long.
+    tokio::time::advance(Duration::from_secs(31)).await;
+    one.stuck.store(1, Ordering::SeqCst);
+    assert!(cut_off(121).await);
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert_eq!((ask(&chain).await.0.unwrap(), one.asked()), ("two".to_owned(), 7));
+    tokio::time::advance(Duration::from_secs(30)).await;
+    assert_eq!((ask(&chain).await.0.unwrap(), one.asked()), ("one".to_owned(), 8));
 }
