@@ -127,9 +127,13 @@ pub enum LlmError {
     /// The stream ended early or was cut.
     #[error("the model's answer was cut off: {message}")]
     Truncated { message: String },
-    /// No connection, or no byte for too long.
+    /// No connection, or nothing of an answer for too long.
     #[error("no answer from the model provider: {message}")]
-    Transport { message: String },
+    Transport {
+        message: String,
+        /// It was waited for as long as the settings allow, and waiting once more takes as long again.
+        timed_out: bool,
+    },
 }
 
 impl LlmError {
@@ -210,7 +214,7 @@ impl LlmError {
         | Self::Refused { message, .. }
         | Self::BadToolCall { message }
         | Self::Truncated { message }
-        | Self::Transport { message }) = &mut self;
+        | Self::Transport { message, .. }) = &mut self;
         *message = rewrite(message);
         self
     }

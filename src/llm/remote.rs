@@ -14,11 +14,14 @@ pub(super) mod failure;
 mod learned;
 mod transport;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_openai::{Client, error::OpenAIError, middleware::HttpRequestFactory};
 use async_trait::async_trait;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use url::Url;
@@ -95,6 +98,9 @@ pub trait Reading: Send {
     /// Whether anything of the answer itself came, reasoning included.
     fn has_begun(&self) -> bool;
 
+    /// How many bytes of it came: another number after each event that brought some.
+    fn len(&self) -> usize;
+
     /// The reply, when no more events will come, with the fields that only its maker understands.
     /// `told_done` says that the server ended the stream on purpose, where the wire has a mark for that.
     ///
@@ -169,29 +175,12 @@ impl<W: Wire> Remote<W> {
                 transport::send(http.clone(), factory, idle_timeout, Arc::clone(&watch))
             })
         };
-        let first_by = Instant::now() + self.provider.first_token_timeout;
-        let too_slow = || LlmError::Transport {
-            message: format!("no word of an answer within {} s", self.provider.first_token_timeout.as_secs_f64()),
-        };
+        let patience = Patience::begun(self.provider.first_token_timeout);
         let client = Client::build(self.http.clone(), endpoint.clone()).with_http_service(service);
         let chat = client.chat();
-        let answered = tokio::time::timeout_at(first_by, chat.create_stream_byot::<_, Value>(body)).await;
-        let mut stream = answered.map_err(|_elapsed| too_slow())?.map_err(|error| read_failure(error, &watch))?;
-
-        let mut reading = W::reading();
-        loop {
-            let event = if reading.has_begun() {
-                stream.next().await
-            } else {
-                tokio::time::timeout_at(first_by, stream.next()).await.map_err(|_elapsed| too_slow())?
-            };
-            match event {
-                None => break,
-                Some(Ok(event)) => reading.absorb(&event, on_delta)?,
-                Some(Err(OpenAIError::JSONDeserialize(_, text))) if matches!(text.trim(), "" | "[DONE]") => {}
-                Some(Err(error)) => return Err(read_failure(error, &watch)),
-            }
-        }
+        let events = patience.wait(chat.create_stream_byot::<_, Value>(body)).await?;
+        let events = events.map_err(|error| read_failure(error, &watch))?;
+        let reading = hear(W::reading(), events, patience, &watch, on_delta).await?;
         let (mut reply, fields) = reading.finish(watch.is_done(), on_delta)?;
         reply.message.raw = Some(ProviderRaw { model: self.speaker.identity.clone(), fields });
         if let (Some(usage), Some(price)) = (&mut reply.usage, self.speaker.card.price)
@@ -271,6 +260,57 @@ impl<W: Wire> Model for Remote<W> {
     }
 }
 
+/// Reads the events to their end.
+async fn hear<R: Reading>(
+    mut reading: R,
+    events: impl Stream<Item = Result<Value, OpenAIError>>,
+    mut patience: Patience,
+    watch: &Watch,
+    on_delta: OnDelta<'_>,
+) -> Result<R, Failure> {
+    let mut events = std::pin::pin!(events);
+    let mut read = (reading.has_begun(), reading.len());
+    while let Some(event) = patience.wait(events.next()).await? {
+        match event {
+            Ok(event) => reading.absorb(&event, on_delta)?,
+            Err(OpenAIError::JSONDeserialize(_, text)) if matches!(text.trim(), "" | "[DONE]") => {}
+            Err(error) => return Err(read_failure(error, watch)),
+        }
+        // A server that only keeps the connection is as silent as one that sends nothing.
+        let now = (reading.has_begun(), reading.len());
+        if now != read {
+            read = now;
+            patience.renew(now.0);
+        }
+    }
+    Ok(reading)
+}
+
+/// How long the next word of an answer is waited for.
+struct Patience {
+    longest: Duration,
+    until: Instant,
+    has_begun: bool,
+}
+
+impl Patience {
+    fn begun(longest: Duration) -> Self {
+        Self { longest, until: Instant::now() + longest, has_begun: false }
+    }
+
+    fn renew(&mut self, has_begun: bool) {
+        *self = Self { has_begun, ..Self::begun(self.longest) };
+    }
+
+    async fn wait<T>(&self, what: impl Future<Output = T>) -> Result<T, LlmError> {
+        tokio::time::timeout_at(self.until, what).await.map_err(|_elapsed| {
+            let word = if self.has_begun { "more" } else { "word" };
+            let message = format!("no {word} of an answer within {} s", self.longest.as_secs_f64());
+            LlmError::Transport { message, timed_out: true }
+        })
+    }
+}
+
 /// How one request failed.
 enum Failure {
     /// The provider refused it before any answer.
@@ -295,23 +335,92 @@ fn read_failure(error: OpenAIError, watch: &Watch) -> Failure {
             Ok(rejection) => Failure::Rejected(*rejection),
             Err(source) => Failure::Judged(match source.downcast::<LlmError>() {
                 Ok(error) => *error,
-                Err(source) => LlmError::Transport { message: source.to_string() },
+                Err(source) => LlmError::Transport { message: source.to_string(), timed_out: false },
             }),
         },
         OpenAIError::StreamError(_) => Failure::Judged(watch.broken().unwrap_or_else(unreadable)),
         OpenAIError::JSONDeserialize(..) => Failure::Judged(unreadable()),
         OpenAIError::Reqwest(error) => {
-            Failure::Judged(LlmError::Transport { message: error.without_url().to_string() })
+            Failure::Judged(LlmError::Transport { message: error.without_url().to_string(), timed_out: false })
         }
         OpenAIError::ApiError(_)
         | OpenAIError::FileSaveError(_)
         | OpenAIError::FileReadError(_)
         | OpenAIError::InvalidArgument(_) => {
-            Failure::Judged(LlmError::Transport { message: "the request could not be built".to_owned() })
+            let message = "the request could not be built".to_owned();
+            Failure::Judged(LlmError::Transport { message, timed_out: false })
         }
     }
 }
 
 fn unreadable() -> LlmError {
     LlmError::Truncated { message: "a part of the stream could not be read".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use serde_json::json;
+
+    use super::*;
+    use crate::llm::{anthropic::Messages, openai::ChatCompletions, responses::Responses};
+
+    const LONGEST: Duration = Duration::from_secs(600);
+
+    /// Hears these events, each after as many seconds, and tells the outcome and how long it took.
+    async fn listen<W: Wire>(events: impl IntoIterator<Item = (u64, Value)>) -> (Result<usize, LlmError>, Duration) {
+        let start = Instant::now();
+        let events = stream::iter(events).then(|(secs, event)| async move {
+            tokio::time::sleep(Duration::from_secs(secs)).await;
+            Ok(event)
+        });
+        let heard = hear(W::reading(), events, Patience::begun(LONGEST), &Watch::default(), &|_| {}).await;
+        let outcome = heard.map(|reading| reading.len()).map_err(|failure| match failure {
+            Failure::Judged(error) => error,
+            Failure::Rejected(rejection) => panic!("{rejection}"),
+        });
+        (outcome, start.elapsed())
+    }
+
+    /// A word, then nothing but what keeps the connection; and words that come slowly.
+    async fn a_server_that_only_keeps_the_connection_is_left<W: Wire>(opening: Value, word: Value, beat: Value) {
+        let beats = |count| std::iter::repeat_n((30, beat.clone()), count);
+        let never = listen::<W>([(0, opening.clone())].into_iter().chain(beats(99)));
+        let once = listen::<W>([(0, opening.clone()), (200, word.clone())].into_iter().chain(beats(99)));
+        for ((outcome, took), secs) in [(never.await, 600), (once.await, 800)] {
+            assert!(matches!(outcome, Err(LlmError::Transport { timed_out: true, .. })), "{outcome:?}");
+            assert_eq!(took.as_secs(), secs);
+        }
+        let slowly = std::iter::repeat_n(beats(19).chain([(20, word)]), 5).flatten();
+        let (outcome, took) = listen::<W>([(0, opening)].into_iter().chain(slowly)).await;
+        assert!(outcome.is_ok_and(|bytes| bytes >= 20) && took.as_secs() == 5 * 590);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heartbeats_are_no_words_of_chat_completions() {
+        let word = json!({ "choices": [{ "index": 0, "delta": { "content": "word" } }] });
+        let nothing = json!({ "choices": [{ "index": 0, "delta": { "content": "" }, "finish_reason": null }] });
+        for beat in [json!({ "choices": [] }), nothing.clone()] {
+            a_server_that_only_keeps_the_connection_is_left::<ChatCompletions>(nothing.clone(), word.clone(), beat)
+                .await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heartbeats_are_no_words_of_messages() {
+        let block = json!({ "type": "text", "text": "word" });
+        let word = json!({ "type": "content_block_start", "index": 0, "content_block": block });
+        let opening = json!({ "type": "message_start", "message": {} });
+        a_server_that_only_keeps_the_connection_is_left::<Messages>(opening, word, json!({ "type": "ping" })).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heartbeats_are_no_words_of_responses() {
+        let word = json!({ "type": "response.output_text.delta", "output_index": 0, "delta": "word" });
+        let opening = json!({ "type": "response.created", "response": {} });
+        let beat = json!({ "type": "response.in_progress", "response": {} });
+        for beat in [beat, json!({ "type": "keepalive" })] {
+            a_server_that_only_keeps_the_connection_is_left::<Responses>(opening.clone(), word.clone(), beat).await;
+        }
+    }
 }

@@ -23,6 +23,8 @@ pub struct RetryPolicy {
     /// Longest wait a provider may ask for; beyond it the error is returned at once, so that the
     /// person can be told.
     pub max_wait: Duration,
+    /// Whether one that kept us waiting until our patience ran out may do so again.
+    pub after_timeouts: bool,
 }
 
 /// A model whose passing failures are waited out.
@@ -75,13 +77,18 @@ impl RetryPolicy {
     /// As the provider's settings say.
     #[must_use]
     pub fn of(provider: &RemoteConfig) -> Self {
-        Self { max_retries: provider.max_retries, max_wait: provider.max_retry_wait }
+        Self { max_retries: provider.max_retries, max_wait: provider.max_retry_wait, after_timeouts: true }
     }
 
-    /// The same where another model can take over: one more try, no long wait.
+    /// The same where another model can take over: one more try, no long wait, and none for one that
+    /// already took all the time there was.
     #[must_use]
     pub fn impatient(self) -> Self {
-        Self { max_retries: self.max_retries.min(1), max_wait: self.max_wait.min(LONGEST_WAIT_BEFORE_ANOTHER) }
+        Self {
+            max_retries: self.max_retries.min(1),
+            max_wait: self.max_wait.min(LONGEST_WAIT_BEFORE_ANOTHER),
+            after_timeouts: false,
+        }
     }
 
     /// How long to wait after `error`, when `retries` were made before; `None` to give up. `chance`
@@ -91,7 +98,8 @@ impl RetryPolicy {
             Disposition::Retry { after } => after,
             Disposition::TellModel | Disposition::GiveUp => return None,
         };
-        if retries >= self.max_retries {
+        let is_timeout = matches!(error, LlmError::Transport { timed_out: true, .. });
+        if retries >= self.max_retries || (is_timeout && !self.after_timeouts) {
             return None;
         }
         match told {
@@ -137,6 +145,8 @@ mod tests {
         }
     }
 
+    const POLICY: RetryPolicy = RetryPolicy { max_retries: 3, max_wait: Duration::from_secs(60), after_timeouts: true };
+
     fn down(retry_after_secs: Option<u64>) -> Result<Reply, LlmError> {
         Err(LlmError::Unavailable { retry_after: retry_after_secs.map(Duration::from_secs), message: "m".to_owned() })
     }
@@ -150,7 +160,13 @@ mod tests {
     async fn run(
         script: impl IntoIterator<Item = Result<Reply, LlmError>>,
     ) -> (Result<Reply, LlmError>, Vec<Duration>, Duration, usize) {
-        let policy = RetryPolicy { max_retries: 3, max_wait: Duration::from_secs(60) };
+        run_with(POLICY, script).await
+    }
+
+    async fn run_with(
+        policy: RetryPolicy,
+        script: impl IntoIterator<Item = Result<Reply, LlmError>>,
+    ) -> (Result<Reply, LlmError>, Vec<Duration>, Duration, usize) {
         let model = Retrying::new(Scripted(Mutex::new(script.into_iter().collect())), policy);
         let waits = Mutex::new(Vec::new());
         let start = Instant::now();
@@ -204,9 +220,20 @@ mod tests {
         assert_eq!((waits.len(), left), (0, 1));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_is_not_repeated_where_another_model_can_take_over() {
+        let lost = |timed_out| Err(LlmError::Transport { message: "m".to_owned(), timed_out });
+        for (policy, timed_out, is_repeated) in
+            [(POLICY, true, true), (POLICY.impatient(), false, true), (POLICY.impatient(), true, false)]
+        {
+            let (outcome, _, _, left) = run_with(policy, [lost(timed_out), answer()]).await;
+            assert_eq!((outcome.is_ok(), left), (is_repeated, usize::from(!is_repeated)), "{policy:?} {timed_out}");
+        }
+    }
+
     #[test]
     fn no_number_of_retries_overflows_the_backoff() {
-        let policy = RetryPolicy { max_retries: u32::MAX, max_wait: Duration::from_secs(60) };
+        let policy = RetryPolicy { max_retries: u32::MAX, ..POLICY };
         let error = LlmError::Truncated { message: String::new() };
         assert_eq!(policy.wait_after(&error, u32::MAX - 1, 0.0), Some(LONGEST_BACKOFF));
     }

@@ -218,7 +218,7 @@ async fn what_passes_is_waited_out() {
     for kind in KINDS {
         // Each kind has a server of its own, since the second answer comes only once.
         let Some(aimock) = Aimock::start().await else { return };
-        let policy = RetryPolicy { max_retries: 1, max_wait: Duration::from_secs(5) };
+        let policy = RetryPolicy { max_retries: 1, max_wait: Duration::from_secs(5), after_timeouts: true };
         let model = Retrying::new(aimock.model(kind), policy);
         let reply = ask(&model, &request(first("TRY again"))).await.0.unwrap();
         assert_eq!(reply.message.text, "On the second try.", "{kind:?}");

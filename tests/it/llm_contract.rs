@@ -7,7 +7,7 @@ use aileron::{
     config::{ErrorClass, PromptCache, ReasoningStyle, RemoteKind},
     domain::talk::{Finish, Message, ToolOffer},
     llm::{
-        Delta, Reply, Request,
+        Delta, LlmError, Reply, Request,
         fallback::Fallback,
         retry::{RetryPolicy, Retrying},
     },
@@ -323,6 +323,19 @@ async fn a_heartbeat_is_no_first_word() {
 }
 
 #[tokio::test]
+async fn heartbeats_do_not_carry_on_an_answer_that_broke_off() {
+    for kind in KINDS {
+        let begun = accents::stream(kind, &Spoken { end: End::Nothing, ..rich() });
+        let beats = std::iter::repeat_n(": still there\n\n".to_owned(), 40);
+        let answer = Answer::stream(std::iter::once(begun).chain(beats));
+        let provider = Provider::start_slow([answer], Duration::from_millis(20)).await;
+        let model = provider.speaking(kind, |_, provider| provider.first_token_timeout = Duration::from_millis(200));
+        let error = ask(model.as_ref(), &say("hi")).await.0.unwrap_err();
+        assert!(matches!(error, LlmError::Transport { timed_out: true, .. }), "{kind:?}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn limits_and_refusals_are_told_with_what_was_said_and_nothing_half_done() {
     for kind in KINDS {
         let cut = Spoken {
@@ -391,7 +404,7 @@ async fn a_cut_answer_is_asked_for_again_and_what_was_told_is_void() {
     for kind in KINDS {
         let half = Spoken { end: End::Nothing, ..rich() };
         let provider = Provider::start([accents::answer(kind, &half), accents::answer(kind, &rich())]).await;
-        let policy = RetryPolicy { max_retries: 1, max_wait: Duration::from_secs(5) };
+        let policy = RetryPolicy { max_retries: 1, max_wait: Duration::from_secs(5), after_timeouts: true };
         let model = Retrying::new(provider.speaking(kind, |_, _| {}), policy);
         let (reply, deltas) = ask(&model, &say("hi")).await;
         assert_rich(kind, &reply.unwrap(), &deltas);

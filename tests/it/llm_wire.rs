@@ -478,7 +478,7 @@ async fn a_limit_and_then_success_is_one_call_for_the_caller() {
     let limited = Answer::json(429, "{}").header("retry-after-ms", "1");
     let without_end = Answer::stream([format!("data: {HELLO}\n\n")]);
     let provider = Provider::start([limited, without_end, Answer::events(&[HELLO, STOP])]).await;
-    let policy = RetryPolicy { max_retries: 2, max_wait: Duration::from_secs(5) };
+    let policy = RetryPolicy { max_retries: 2, max_wait: Duration::from_secs(5), after_timeouts: true };
     let (reply, deltas) = ask(&Retrying::new(provider.model(), policy), &say("hi")).await;
     assert_eq!(reply.unwrap().message.text, "hello");
     assert_eq!(provider.requests().len(), 3);

@@ -51,7 +51,7 @@ pub(super) async fn check_answers(report: &mut Report, config: &Config) {
 }
 
 async fn check_answer(report: &mut Report, config: &ModelConfig, provider: &RemoteConfig) {
-    let once = RetryPolicy { max_retries: 0, max_wait: Duration::ZERO };
+    let once = RetryPolicy { max_retries: 0, max_wait: Duration::ZERO, after_timeouts: false };
     let Ok(model) = adapters::model(config, Some(once)) else {
         // Told already, with what is known of it.
         return;

@@ -78,7 +78,7 @@ impl Reading for Collector {
                 }
             }
         }
-        if self.collected_bytes + self.content.len() > MAX_COLLECTED_BYTES {
+        if self.len() > MAX_COLLECTED_BYTES {
             return Err(LlmError::Truncated { message: "it grew beyond 4 MiB".to_owned() });
         }
         Ok(())
@@ -86,6 +86,10 @@ impl Reading for Collector {
 
     fn has_begun(&self) -> bool {
         !self.blocks.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.collected_bytes + self.content.len()
     }
 
     fn finish(mut self, _told_done: bool, on_delta: OnDelta<'_>) -> Result<(Reply, Map<String, Value>), LlmError> {

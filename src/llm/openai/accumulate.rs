@@ -56,7 +56,7 @@ impl Reading for Accumulator {
         if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty()) {
             self.finish = Some(reason.to_owned());
         }
-        if self.collected_bytes + self.content.len() > MAX_COLLECTED_BYTES {
+        if self.len() > MAX_COLLECTED_BYTES {
             return Err(LlmError::Truncated { message: "it grew beyond 4 MiB".to_owned() });
         }
         Ok(())
@@ -64,6 +64,10 @@ impl Reading for Accumulator {
 
     fn has_begun(&self) -> bool {
         !self.is_fresh()
+    }
+
+    fn len(&self) -> usize {
+        self.collected_bytes + self.content.len()
     }
 
     fn finish(self, told_done: bool, on_delta: OnDelta<'_>) -> Result<(Reply, Map<String, Value>), LlmError> {

@@ -220,7 +220,7 @@ fn boxed(error: LlmError) -> OpenAIError {
 }
 
 fn silence(idle_timeout: Duration) -> LlmError {
-    LlmError::Transport { message: format!("it was silent for {} s", idle_timeout.as_secs_f64()) }
+    LlmError::Transport { message: format!("it was silent for {} s", idle_timeout.as_secs_f64()), timed_out: true }
 }
 
 fn too_much() -> LlmError {
@@ -234,7 +234,7 @@ fn cut(error: reqwest::Error) -> LlmError {
 fn transport_error(error: reqwest::Error) -> LlmError {
     let what = if error.is_connect() { "could not connect" } else { "the request failed" };
     // The address may hold a key in its query.
-    LlmError::Transport { message: format!("{what}: {}", innermost(&error.without_url())) }
+    LlmError::Transport { message: format!("{what}: {}", innermost(&error.without_url())), timed_out: false }
 }
 
 /// The cause that says most: the last of the chain.

@@ -90,7 +90,7 @@ impl Reading for Collector {
                 }
             }
         }
-        if self.collected_bytes + self.content.len() > MAX_COLLECTED_BYTES {
+        if self.len() > MAX_COLLECTED_BYTES {
             return Err(LlmError::Truncated { message: "it grew beyond 4 MiB".to_owned() });
         }
         Ok(())
@@ -98,6 +98,10 @@ impl Reading for Collector {
 
     fn has_begun(&self) -> bool {
         self.begun || !self.slots.is_empty() || !self.refusal.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.collected_bytes + self.content.len()
     }
 
     fn finish(mut self, _told_done: bool, on_delta: OnDelta<'_>) -> Result<(Reply, Map<String, Value>), LlmError> {

@@ -116,7 +116,7 @@ impl Trouble {
             Self::ServerError => LlmError::Unavailable { retry_after: None, message },
             Self::LimitedFor(wait) => LlmError::RateLimited { retry_after: Some(wait), message },
             Self::Limited => LlmError::RateLimited { retry_after: None, message },
-            Self::NoConnection => LlmError::Transport { message },
+            Self::NoConnection => LlmError::Transport { message, timed_out: false },
             Self::LostAnswer => LlmError::Truncated { message },
             Self::Garbled => LlmError::BadToolCall { message },
         })

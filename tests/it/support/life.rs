@@ -245,7 +245,7 @@ impl Life {
             ..aileron::llm::card::UNKNOWN
         };
         let thinker: Arc<dyn Model> = Arc::new(Thinker { card, think: scenario.think, stage: Arc::clone(stage) });
-        let policy = RetryPolicy { max_retries: 2, max_wait: Duration::from_secs(5) };
+        let policy = RetryPolicy { max_retries: 2, max_wait: Duration::from_secs(5), after_timeouts: true };
         let is_unheard = scenario.acts.iter().any(|act| matches!(act, Act::StopUnheard));
         let status_every = if is_unheard { Duration::ZERO } else { PATIENCE };
         let agent = Arc::new(Agent {
