@@ -131,7 +131,7 @@ pub enum LlmError {
     #[error("no answer from the model provider: {message}")]
     Transport {
         message: String,
-        /// It was waited for as long as the settings allow, and waiting once more takes as long again.
+        /// We waited until our patience ran out; waiting once more takes as long again.
         timed_out: bool,
     },
 }
