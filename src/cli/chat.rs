@@ -56,7 +56,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     let agent = Arc::new(side.agent(stage, Arc::new(Overheard::new(usual_model(&side.config)?, tell))));
     say(&format!("{}.", demo::banner(&side.config)));
     say(&format!("{}\nNothing is posted to Plane. /help lists the commands.\n", side.title));
-    let billed_as = side.config.models.usual.first.model.clone();
+    let billed_as = side.config.models.usual.first.clone();
     let conversation = Conversation::begin(agent, side.store.clone(), side.run.clone(), billed_as);
     let typed = std::io::stdin().is_terminal();
     let mut chat = Chat { conversation, screen: Screen::default(), typed, waiting: VecDeque::new(), ended: false };

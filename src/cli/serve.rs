@@ -261,7 +261,7 @@ pub(super) fn agent(config: &Config, seams: Seams, library: Arc<Library>) -> Age
         facts: Facts::new(plane.clone(), config.plane.facts_ttl),
         plane,
         models,
-        meter: Arc::new(TokenMeter::for_model(&config.models.usual.first.model)),
+        meter: Arc::new(TokenMeter::of(&config.models.usual.first)),
         time_zone: config.agent.time_zone.clone(),
         library,
         guidance: Guidance::new(config.guidance.clone(), config.plane.facts_ttl),

@@ -68,6 +68,11 @@ pub const REHEARSAL: ModelCard = ModelCard {
     ..UNKNOWN
 };
 
+/// The id a configured model is known by: what the config says it is, or else its own.
+pub(super) fn id_of(config: &ModelConfig) -> &str {
+    config.card.known_as.as_deref().unwrap_or(&config.model)
+}
+
 impl ModelCard {
     /// The card of a configured model: the table's, with what the config says laid over it.
     #[must_use]
@@ -76,8 +81,7 @@ impl ModelCard {
         let mut card = match &config.provider {
             ProviderConfig::Rehearsal => REHEARSAL,
             ProviderConfig::Remote(provider) => {
-                let id = said.known_as.as_deref().unwrap_or(&config.model);
-                known::find(id).unwrap_or_else(|| match provider.base_url.host_str() {
+                known::find(id_of(config)).unwrap_or_else(|| match provider.base_url.host_str() {
                     // What OpenAI brings out next takes only the newer field.
                     Some("api.openai.com") => {
                         ModelCard { max_tokens_field: MaxTokensField::MaxCompletionTokens, ..UNKNOWN }

@@ -224,10 +224,12 @@ pub(super) fn find(id: &str) -> Option<ModelCard> {
     Some(card)
 }
 
-/// The id in lower case, without what gateways and clouds put before it.
-fn plain(id: &str) -> String {
+/// The id in lower case, without what gateways and clouds put before it. A fine-tuned model goes by its
+/// base's: `ft:gpt-4o-mini:org::id`.
+pub(super) fn plain(id: &str) -> String {
     let id = id.trim().to_ascii_lowercase();
-    let mut rest = id.rsplit('/').next().unwrap_or(&id);
+    let rest = id.rsplit('/').next().unwrap_or(&id);
+    let mut rest = rest.strip_prefix("ft:").unwrap_or(rest);
     // Bedrock: `us.anthropic.claude-…`. No model's own name begins with a word and a dot.
     while let Some((vendor, after)) = rest.split_once('.') {
         if vendor.is_empty() || after.is_empty() || !vendor.chars().all(|c| c.is_ascii_alphabetic()) {
@@ -269,6 +271,8 @@ mod tests {
             ("gpt-5-mini", Some("gpt-5-mini")),
             ("gpt-5.4-2026-03-05", Some("gpt-5.4")),
             ("openrouter/openai/gpt-5.2:nitro", Some("gpt-5.2")),
+            ("ft:gpt-4o-mini:org::id", Some("gpt-4o-mini")),
+            ("openai/FT:gpt-4.1-2025-04-14:org.name::id", Some("gpt-4.1")),
             ("claude-sonnet-4-5-20250929", Some("claude-sonnet-4-5")),
             ("anthropic/claude-sonnet-4.5", Some("claude-sonnet-4-5")),
             ("us.anthropic.claude-opus-4-6-v1:0", Some("claude-opus-4-6")),

@@ -11,6 +11,9 @@ use std::{
 
 use tiktoken_rs::CoreBPE;
 
+use super::{card, known};
+use crate::config::ModelConfig;
+
 /// Longest piece handed to tiktoken, whose regular expressions fail on much longer ones. The cuts
 /// change a count by a token at most each.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -49,6 +52,12 @@ pub struct TokenMeter {
 }
 
 impl TokenMeter {
+    /// The meter for a configured model.
+    #[must_use]
+    pub fn of(config: &ModelConfig) -> Self {
+        Self::for_model(card::id_of(config))
+    }
+
     /// The meter for a model by the name its provider gives it.
     #[must_use]
     pub fn for_model(model: &str) -> Self {
@@ -130,10 +139,7 @@ const UNKNOWN: (Encoding, u64) = (Encoding::O200k, 1_300);
 /// tiktoken's own list knows neither the prefixes of gateways (`openai/gpt-5`) nor anyone else's
 /// models.
 fn known_model(model: &str) -> (Encoding, u64) {
-    let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
-    let name = name.strip_prefix("ft:").unwrap_or(&name);
-    // Bedrock writes `eu.anthropic.claude-…`.
-    let name = name.rsplit_once("anthropic.").map_or(name, |(_, name)| name);
+    let name = known::plain(model);
     let family = FAMILIES.iter().find(|(beginning, ..)| name.starts_with(beginning));
     family.map_or(UNKNOWN, |(_, encoding, margin)| (*encoding, *margin))
 }
@@ -145,6 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::{ProviderConfig, RemoteConfig, RemoteKind};
 
     #[test]
     fn a_models_family_is_found_through_every_spelling_of_its_name() {
@@ -154,6 +161,7 @@ mod tests {
             ("GPT-4o-2024-05-13", Encoding::O200k, 1_000),
             ("gpt-4-32k-0314", Encoding::Cl100k, 1_000),
             ("ft:gpt-4.1:acme::x", Encoding::O200k, 1_000),
+            (" gpt-4 ", Encoding::Cl100k, 1_000),
             ("gpt-6", Encoding::O200k, 1_150),
             ("anthropic/claude-sonnet-4-5", Encoding::O200k, 1_400),
             ("eu.anthropic.claude-opus-5", Encoding::O200k, 1_400),
@@ -163,6 +171,16 @@ mod tests {
         for (name, encoding, margin) in cases {
             assert_eq!(known_model(name), (encoding, margin), "{name}");
         }
+    }
+
+    #[test]
+    fn a_deployments_tokens_are_those_of_the_model_it_is() {
+        let provider = RemoteConfig::new(RemoteKind::Azure, "http://127.0.0.1:1/".parse().unwrap());
+        let mut config = ModelConfig::new("main", ProviderConfig::Remote(Box::new(provider)), "prod-eu-2");
+        assert_eq!(TokenMeter::of(&config).most(1_000), 1_300);
+        config.card.known_as = Some("gpt-4".to_owned());
+        let meter = TokenMeter::of(&config);
+        assert_eq!((meter.encoding, meter.most(1_000)), (Encoding::Cl100k, 1_000));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::super::prompts::table;
 use crate::{
     agent::{Agent, prompts::library::Edition},
+    config::ModelConfig,
     domain::{
         event::{Prompt, RunEvent, RunEventKind, RunInfo},
         ids::{ActivityId, RunId},
@@ -25,8 +26,8 @@ pub(super) struct Conversation {
     agent: Arc<Agent>,
     store: Arc<dyn Store>,
     run: RunInfo,
-    /// The provider's id of the model, for counting tokens.
-    billed_as: String,
+    /// The model whose tokens are counted.
+    billed_as: ModelConfig,
     running: bool,
     /// Who said what.
     said: Vec<(String, String)>,
@@ -37,7 +38,7 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn begin(agent: Arc<Agent>, store: Arc<dyn Store>, run: RunInfo, billed_as: String) -> Self {
+    pub(super) fn begin(agent: Arc<Agent>, store: Arc<dyn Store>, run: RunInfo, billed_as: ModelConfig) -> Self {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let worker = Worker::new(agent.clone(), store.clone(), 1, KEEP_ALL);
         let stop = shutdown.clone();
@@ -144,7 +145,7 @@ impl Conversation {
                 out.push_str(&format!("=== {}\n{}\n\n", section.name, section.text));
             }
         }
-        out.push_str(&table(preview, TokenMeter::for_model(&self.billed_as)).await?);
+        out.push_str(&table(preview, TokenMeter::of(&self.billed_as)).await?);
         Ok(out)
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     let side = Side::open(sources, &options.target).await?;
     let agent = side.agent(side.plane.clone(), usual_model(&side.config)?);
     let preview = agent.preview(&side.run, &options.prompt).await;
-    let meter = TokenMeter::for_model(&side.config.models.usual.first.model);
+    let meter = TokenMeter::of(&side.config.models.usual.first);
     side.close().await;
     let preview = preview?;
     if !options.tokens {
