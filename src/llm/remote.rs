@@ -9,6 +9,7 @@
 mod client;
 pub(super) mod complaint;
 mod credential;
+pub(super) mod draft;
 mod endpoint;
 pub(super) mod failure;
 mod learned;

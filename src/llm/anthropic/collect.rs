@@ -4,28 +4,28 @@ use serde_json::{Map, Value, json};
 
 use super::request::BLOCKS;
 use crate::{
-    domain::talk::{AssistantMessage, Finish, ToolCall, Usage},
+    domain::talk::{Finish, ToolCall, Usage},
     llm::{
-        Delta, LlmError, OnDelta, Reply,
-        remote::{Reading, complaint::Complaint, error_in_stream},
+        LlmError, OnDelta, Reply,
+        remote::{
+            Reading,
+            complaint::Complaint,
+            draft::{Draft, own_id, settled},
+            error_in_stream,
+        },
         render::new_call_id,
-        think::ThinkSplitter,
     },
 };
-
-/// Most bytes kept of one reply.
-const MAX_COLLECTED_BYTES: usize = 4 << 20;
 
 /// A reply in the making.
 #[derive(Debug, Default)]
 pub struct Collector {
     blocks: Vec<Block>,
-    content: ThinkSplitter,
+    draft: Draft,
     stop_reason: Option<String>,
     explanation: String,
     stopped: bool,
     counts: Counts,
-    collected_bytes: usize,
 }
 
 /// A content block, as far as it came.
@@ -78,10 +78,7 @@ impl Reading for Collector {
                 }
             }
         }
-        if self.len() > MAX_COLLECTED_BYTES {
-            return Err(LlmError::Truncated { message: "it grew beyond 4 MiB".to_owned() });
-        }
-        Ok(())
+        self.draft.check_size()
     }
 
     fn has_begun(&self) -> bool {
@@ -89,11 +86,11 @@ impl Reading for Collector {
     }
 
     fn len(&self) -> usize {
-        self.collected_bytes + self.content.len()
+        self.draft.len()
     }
 
     fn finish(mut self, _told_done: bool, on_delta: OnDelta<'_>) -> Result<(Reply, Map<String, Value>), LlmError> {
-        let mut finish = match self.stop_reason.as_deref() {
+        let finish = match self.stop_reason.as_deref() {
             None if self.stopped => Finish::Done,
             None => {
                 return Err(LlmError::Truncated { message: "the stream ended without a stop reason".to_owned() });
@@ -107,28 +104,18 @@ impl Reading for Collector {
                 Finish::Other(reason.chars().take(64).collect())
             }
         };
-        let (text, _thinking) = std::mem::take(&mut self.content).finish(&mut |piece| on_delta(piece.into()));
-        let mut text = text.trim().to_owned();
+        let (text, _refusal) = std::mem::take(&mut self.draft).finish(on_delta);
         if self.stop_reason.as_deref() == Some("model_context_window_exceeded") && text.is_empty() {
             return Err(LlmError::TooLong { message: "the window was full before the answer was over".to_owned() });
         }
         if finish == Finish::Length && self.blocks.last().is_some_and(Block::is_cut_call) {
             self.blocks.pop();
         }
-        let mut calls = self.calls();
-        if finish == Finish::Filtered {
-            // What was withheld half-way is never carried out.
-            calls.clear();
-            if text.is_empty() {
-                text = self.explanation;
-            }
-        }
-        if finish == Finish::Done && !calls.is_empty() {
-            finish = Finish::ToolCalls;
-        }
+        let calls = self.calls();
+        let refusal = if finish == Finish::Filtered { self.explanation.as_str() } else { "" };
+        let (finish, message) = settled(finish, text, calls, refusal);
         let blocks: Vec<Value> = self.blocks.into_iter().filter_map(Block::into_sendable).collect();
         let fields = Map::from_iter([(BLOCKS.to_owned(), Value::Array(blocks))]);
-        let message = AssistantMessage { text, calls, raw: None };
         Ok((Reply { message, finish, usage: self.counts.usage() }, fields))
     }
 }
@@ -136,7 +123,7 @@ impl Reading for Collector {
 impl Collector {
     fn open(&mut self, event: &Value, on_delta: OnDelta<'_>) {
         let block = event.get("content_block").and_then(Value::as_object).cloned().unwrap_or_default();
-        self.collected_bytes += Value::Object(block.clone()).to_string().len();
+        self.draft.keep(Value::Object(block.clone()).to_string().len());
         // The start may already hold a first piece; it is told like any other.
         for field in ["thinking", "text"] {
             let first = block.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -158,13 +145,13 @@ impl Collector {
             "input_json_delta" => {
                 let part = text(delta, "partial_json");
                 block.input.push_str(part);
-                self.collected_bytes += part.len();
+                self.draft.keep(part.len());
                 return;
             }
             // Citations and whatever comes next are no words of the answer.
             _ => return,
         };
-        self.collected_bytes += part.len();
+        self.draft.keep(part.len());
         match block.block.get_mut(field) {
             Some(Value::String(whole)) => whole.push_str(part),
             Some(_) | None => drop(block.block.insert(field.to_owned(), json!(part))),
@@ -174,11 +161,8 @@ impl Collector {
 
     fn tell(&mut self, field: &str, part: &str, on_delta: OnDelta<'_>) {
         match field {
-            "text" => self.content.push(part, &mut |piece| on_delta(piece.into())),
-            "thinking" if !part.is_empty() => {
-                self.content.reasoning_came_apart();
-                on_delta(Delta::Reasoning(part.to_owned()));
-            }
+            "text" => self.draft.tell_text(part, on_delta),
+            "thinking" => self.draft.tell_reasoning(part, on_delta),
             _ => {}
         }
     }
@@ -199,9 +183,7 @@ impl Collector {
             if block.text("type") != "tool_use" || name.is_empty() {
                 continue;
             }
-            let told = block.text("id").to_owned();
-            let taken = told.is_empty() || calls.iter().any(|call| call.id == told);
-            let id = if taken { new_call_id() } else { told };
+            let id = own_id(block.text("id"), &calls, new_call_id);
             block.block.insert("id".to_owned(), json!(id));
             calls.push(ToolCall { id, name, arguments: block.arguments(), raw: Map::new() });
         }

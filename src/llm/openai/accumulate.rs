@@ -4,23 +4,23 @@ use serde_json::{Map, Value};
 
 use super::calls::CallCollector;
 use crate::{
-    domain::talk::{AssistantMessage, Finish, Usage},
+    domain::talk::{Finish, Usage},
     llm::{
-        Delta, LlmError, OnDelta, Reply,
-        remote::{Reading, complaint::Complaint, error_in_stream},
+        LlmError, OnDelta, Reply,
+        remote::{
+            Reading,
+            complaint::Complaint,
+            draft::{Draft, settled},
+            error_in_stream,
+        },
         render::new_call_id,
-        think::ThinkSplitter,
     },
 };
-
-/// Most bytes kept of one reply; no sane answer comes near.
-const MAX_COLLECTED_BYTES: usize = 4 << 20;
 
 /// A reply in the making.
 #[derive(Debug, Default)]
 pub struct Accumulator {
-    content: ThinkSplitter,
-    refusal: String,
+    draft: Draft,
     /// What came as `reasoning_content`, which its senders want back beside tool calls.
     reasoning_content: String,
     reasoning_details: Vec<Value>,
@@ -28,7 +28,6 @@ pub struct Accumulator {
     calls: CallCollector,
     finish: Option<String>,
     usage: Option<Usage>,
-    collected_bytes: usize,
 }
 
 impl Reading for Accumulator {
@@ -56,10 +55,7 @@ impl Reading for Accumulator {
         if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty()) {
             self.finish = Some(reason.to_owned());
         }
-        if self.len() > MAX_COLLECTED_BYTES {
-            return Err(LlmError::Truncated { message: "it grew beyond 4 MiB".to_owned() });
-        }
-        Ok(())
+        self.draft.check_size()
     }
 
     fn has_begun(&self) -> bool {
@@ -67,11 +63,11 @@ impl Reading for Accumulator {
     }
 
     fn len(&self) -> usize {
-        self.collected_bytes + self.content.len()
+        self.draft.len()
     }
 
     fn finish(self, told_done: bool, on_delta: OnDelta<'_>) -> Result<(Reply, Map<String, Value>), LlmError> {
-        let mut finish = match self.finish.as_deref() {
+        let finish = match self.finish.as_deref() {
             None if told_done => Finish::Done,
             None => {
                 return Err(LlmError::Truncated { message: "the stream ended without a finish reason".to_owned() });
@@ -85,27 +81,16 @@ impl Reading for Accumulator {
             Some(reason) => read_finish(reason),
         };
         let calls_began = !self.calls.is_empty();
-        let (text, _thinking) = self.content.finish(&mut |piece| on_delta(piece.into()));
-        let mut text = text.trim().to_owned();
-        let mut calls = self.calls.finish(finish == Finish::Length, new_call_id);
-        if !self.refusal.is_empty() {
-            finish = Finish::Filtered;
-            if text.is_empty() {
-                self.refusal.trim().clone_into(&mut text);
-            }
-        }
-        if finish == Finish::Filtered {
-            // What was withheld half-way is never carried out.
-            calls.clear();
-        } else if calls_began && calls.is_empty() && text.is_empty() && finish != Finish::Length {
+        let (text, refusal) = self.draft.finish(on_delta);
+        let calls = self.calls.finish(finish == Finish::Length, new_call_id);
+        let names_no_tool = calls_began && calls.is_empty();
+        let (finish, message) = settled(finish, text, calls, &refusal);
+        if names_no_tool && message.text.is_empty() && !matches!(finish, Finish::Filtered | Finish::Length) {
             return Err(LlmError::BadToolCall { message: "the call names no tool".to_owned() });
-        }
-        if finish == Finish::Done && !calls.is_empty() {
-            finish = Finish::ToolCalls;
         }
 
         let mut fields = Map::new();
-        if !self.reasoning_content.is_empty() && !calls.is_empty() {
+        if !self.reasoning_content.is_empty() && !message.calls.is_empty() {
             fields.insert("reasoning_content".to_owned(), Value::String(self.reasoning_content));
         }
         if !self.reasoning_details.is_empty() {
@@ -114,41 +99,38 @@ impl Reading for Accumulator {
         if let Some(extra) = self.extra_content {
             fields.insert("extra_content".to_owned(), extra);
         }
-        let message = AssistantMessage { text, calls, raw: None };
         Ok((Reply { message, finish, usage: self.usage }, fields))
     }
 }
 
 impl Accumulator {
     fn is_fresh(&self) -> bool {
-        self.collected_bytes == 0 && self.content.len() == 0 && self.calls.is_empty()
+        self.draft.len() == 0 && self.calls.is_empty()
     }
 
     fn absorb_delta(&mut self, delta: &Value, on_delta: OnDelta<'_>) {
         self.absorb_reasoning(delta, on_delta);
         match delta.get("content") {
-            Some(Value::String(text)) => self.absorb_content(text, on_delta),
+            Some(Value::String(text)) => self.draft.tell_text(text, on_delta),
             Some(Value::Array(parts)) => parts.iter().for_each(|part| self.absorb_part(part, on_delta)),
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {}
         }
         if let Some(refusal) = non_empty(delta, "refusal") {
-            self.collected_bytes += refusal.len();
-            self.refusal.push_str(refusal);
-            on_delta(Delta::Text(refusal.to_owned()));
+            self.draft.tell_refusal(refusal, on_delta);
         }
         match delta.get("tool_calls") {
             Some(Value::Array(pieces)) => {
-                self.collected_bytes += pieces.iter().map(|piece| self.calls.absorb(piece)).sum::<usize>();
+                self.draft.keep(pieces.iter().map(|piece| self.calls.absorb(piece)).sum());
             }
-            Some(piece @ Value::Object(_)) => self.collected_bytes += self.calls.absorb(piece),
+            Some(piece @ Value::Object(_)) => self.draft.keep(self.calls.absorb(piece)),
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) | None => {}
         }
         // The form that came before `tool_calls`; some servers still speak it.
         if let Some(function) = delta.get("function_call").filter(|function| function.is_object()) {
-            self.collected_bytes += self.calls.absorb(&serde_json::json!({ "index": 0, "function": function }));
+            self.draft.keep(self.calls.absorb(&serde_json::json!({ "index": 0, "function": function })));
         }
         if let Some(extra) = delta.get("extra_content").filter(|extra| !extra.is_null()) {
-            self.collected_bytes += extra.to_string().len();
+            self.draft.keep(extra.to_string().len());
             self.extra_content = Some(extra.clone());
         }
     }
@@ -168,19 +150,12 @@ impl Accumulator {
                 if only_here && let Some(text) = non_empty(detail, "text").or_else(|| non_empty(detail, "summary")) {
                     told.push_str(text);
                 }
-                self.collected_bytes += detail.to_string().len();
+                self.draft.keep(detail.to_string().len());
                 add_detail(&mut self.reasoning_details, detail);
             }
         }
-        if !told.is_empty() {
-            self.collected_bytes += told.len();
-            self.content.reasoning_came_apart();
-            on_delta(Delta::Reasoning(told));
-        }
-    }
-
-    fn absorb_content(&mut self, text: &str, on_delta: OnDelta<'_>) {
-        self.content.push(text, &mut |piece| on_delta(piece.into()));
+        self.draft.keep(told.len());
+        self.draft.tell_reasoning(&told, on_delta);
     }
 
     /// A part of a content array, as Mistral's reasoning models stream it.
@@ -192,15 +167,12 @@ impl Accumulator {
                     Some(Value::Array(parts)) => parts.iter().filter_map(|part| non_empty(part, "text")).collect(),
                     Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => String::new(),
                 };
-                if !thinking.is_empty() {
-                    self.collected_bytes += thinking.len();
-                    self.content.reasoning_came_apart();
-                    on_delta(Delta::Reasoning(thinking));
-                }
+                self.draft.keep(thinking.len());
+                self.draft.tell_reasoning(&thinking, on_delta);
             }
             Some(_) | None => {
                 if let Some(text) = non_empty(part, "text").or(part.as_str()) {
-                    self.absorb_content(text, on_delta);
+                    self.draft.tell_text(text, on_delta);
                 }
             }
         }

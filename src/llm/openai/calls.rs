@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::talk::ToolCall;
+use crate::{domain::talk::ToolCall, llm::remote::draft::own_id};
 
 /// Fields of a call that a provider wants back unchanged.
 const KEPT_FIELDS: [&str; 2] = ["extra_content", "provider_specific_fields"];
@@ -81,8 +81,7 @@ impl CallCollector {
         let mut calls: Vec<ToolCall> = Vec::with_capacity(slots.len());
         // Without a name there is nothing to carry out, and no provider takes such a call back.
         for slot in slots.into_iter().filter(|slot| !slot.name.is_empty()) {
-            let taken = slot.id.is_empty() || calls.iter().any(|call| call.id == slot.id);
-            let id = if taken { new_id() } else { slot.id };
+            let id = own_id(&slot.id, &calls, new_id);
             calls.push(ToolCall { id, name: slot.name, arguments: slot.arguments, raw: slot.raw });
         }
         calls

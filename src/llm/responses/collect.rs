@@ -7,27 +7,27 @@ use serde_json::{Map, Value, json};
 
 use super::request::ITEMS;
 use crate::{
-    domain::talk::{AssistantMessage, Finish, ToolCall, Usage},
+    domain::talk::{Finish, ToolCall, Usage},
     llm::{
-        Delta, LlmError, OnDelta, Reply,
-        remote::{Reading, complaint::Complaint, error_in_stream},
+        LlmError, OnDelta, Reply,
+        remote::{
+            Reading,
+            complaint::Complaint,
+            draft::{Draft, own_id, settled},
+            error_in_stream,
+        },
         render::new_call_id,
         think::ThinkSplitter,
     },
 };
 
-/// Most bytes kept of one reply.
-const MAX_COLLECTED_BYTES: usize = 4 << 20;
-
 /// A reply in the making.
 #[derive(Debug, Default)]
 pub struct Collector {
     slots: Vec<Slot>,
-    content: ThinkSplitter,
-    refusal: String,
+    draft: Draft,
     ended: Option<Ended>,
     begun: bool,
-    collected_bytes: usize,
 }
 
 /// An item, as far as it came.
@@ -57,7 +57,7 @@ impl Reading for Collector {
             "response.output_item.done" => self.close(event),
             "response.function_call_arguments.delta" => {
                 let part = text(event, "delta").to_owned();
-                self.collected_bytes += part.len();
+                self.draft.keep(part.len());
                 self.slot(event).arguments.push_str(&part);
             }
             "response.function_call_arguments.done" => {
@@ -68,12 +68,7 @@ impl Reading for Collector {
                 }
             }
             "response.output_text.delta" => self.tell_text(text(event, "delta"), on_delta),
-            "response.refusal.delta" => {
-                let part = text(event, "delta");
-                self.refusal.push_str(part);
-                self.collected_bytes += part.len();
-                on_delta(Delta::Text(part.to_owned()));
-            }
+            "response.refusal.delta" => self.draft.tell_refusal(text(event, "delta"), on_delta),
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
                 self.tell_reasoning(text(event, "delta"), on_delta);
             }
@@ -90,18 +85,15 @@ impl Reading for Collector {
                 }
             }
         }
-        if self.len() > MAX_COLLECTED_BYTES {
-            return Err(LlmError::Truncated { message: "it grew beyond 4 MiB".to_owned() });
-        }
-        Ok(())
+        self.draft.check_size()
     }
 
     fn has_begun(&self) -> bool {
-        self.begun || !self.slots.is_empty() || !self.refusal.is_empty()
+        self.begun || !self.slots.is_empty() || self.draft.is_refused()
     }
 
     fn len(&self) -> usize {
-        self.collected_bytes + self.content.len()
+        self.draft.len()
     }
 
     fn finish(mut self, _told_done: bool, on_delta: OnDelta<'_>) -> Result<(Reply, Map<String, Value>), LlmError> {
@@ -110,30 +102,15 @@ impl Reading for Collector {
                 message: "the stream ended before the response was complete".to_owned(),
             });
         };
-        let (streamed, _thinking) = std::mem::take(&mut self.content).finish(&mut |piece| on_delta(piece.into()));
-        let mut finish = ended.finish;
-        let items = self.items(ended.output, finish == Finish::Length);
+        let (streamed, refused) = std::mem::take(&mut self.draft).finish(on_delta);
+        let items = self.items(ended.output, ended.finish == Finish::Length);
 
         let refusal = spoken(&items, "refusal", "refusal");
         let said = spoken(&items, "output_text", "text");
-        let mut text = if said.is_empty() { streamed } else { without_thinking(&said) }.trim().to_owned();
-        let mut calls = calls_of(&items);
-        let refusal = if refusal.is_empty() { self.refusal } else { refusal };
-        if !refusal.is_empty() {
-            finish = Finish::Filtered;
-            if text.is_empty() {
-                refusal.trim().clone_into(&mut text);
-            }
-        }
-        if finish == Finish::Filtered {
-            // What was withheld half-way is never carried out.
-            calls.clear();
-        }
-        if finish == Finish::Done && !calls.is_empty() {
-            finish = Finish::ToolCalls;
-        }
+        let text = if said.is_empty() { streamed } else { without_thinking(&said) }.trim().to_owned();
+        let refusal = if refusal.is_empty() { refused } else { refusal };
+        let (finish, message) = settled(ended.finish, text, calls_of(&items), &refusal);
         let fields = Map::from_iter([(ITEMS.to_owned(), Value::Array(items))]);
-        let message = AssistantMessage { text, calls, raw: None };
         Ok((Reply { message, finish, usage: ended.usage }, fields))
     }
 }
@@ -141,7 +118,7 @@ impl Reading for Collector {
 impl Collector {
     fn open(&mut self, event: &Value) {
         let item = event.get("item").cloned().unwrap_or(Value::Null);
-        self.collected_bytes += item.to_string().len();
+        self.draft.keep(item.to_string().len());
         let index = event.get("output_index").and_then(Value::as_u64);
         let id = text(&item, "id").to_owned();
         let arguments = text(&item, "arguments").to_owned();
@@ -150,7 +127,7 @@ impl Collector {
 
     fn close(&mut self, event: &Value) {
         let Some(item) = event.get("item") else { return };
-        self.collected_bytes += item.to_string().len();
+        self.draft.keep(item.to_string().len());
         let index = event.get("output_index").and_then(Value::as_u64);
         let id = text(item, "id");
         let open = |slot: &&mut Slot| !slot.is_done && same_kind(&slot.item, item);
@@ -189,16 +166,13 @@ impl Collector {
 
     fn tell_text(&mut self, part: &str, on_delta: OnDelta<'_>) {
         self.begun |= !part.is_empty();
-        self.content.push(part, &mut |piece| on_delta(piece.into()));
+        self.draft.tell_text(part, on_delta);
     }
 
     fn tell_reasoning(&mut self, part: &str, on_delta: OnDelta<'_>) {
-        if !part.is_empty() {
-            self.begun = true;
-            self.collected_bytes += part.len();
-            self.content.reasoning_came_apart();
-            on_delta(Delta::Reasoning(part.to_owned()));
-        }
+        self.begun |= !part.is_empty();
+        self.draft.keep(part.len());
+        self.draft.tell_reasoning(part, on_delta);
     }
 
     fn end(&mut self, response: &Value) -> Result<(), LlmError> {
@@ -276,9 +250,8 @@ fn calls_of(items: &[Value]) -> Vec<ToolCall> {
     let mut calls: Vec<ToolCall> = Vec::new();
     for item in items.iter().filter(|item| text(item, "type") == "function_call" && !text(item, "name").is_empty()) {
         let told = Some(text(item, "call_id")).filter(|id| !id.is_empty()).unwrap_or_else(|| text(item, "id"));
-        let taken = told.is_empty() || calls.iter().any(|call| call.id == told);
         calls.push(ToolCall {
-            id: if taken { new_call_id() } else { told.to_owned() },
+            id: own_id(told, &calls, new_call_id),
             name: text(item, "name").to_owned(),
             arguments: match item.get("arguments") {
                 Some(Value::String(arguments)) => arguments.clone(),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::talk::ProviderRaw;
+use crate::{domain::talk::ProviderRaw, llm::Delta};
 
 /// The reply made of these chunks, and all deltas of one kind as one text each.
 fn collect(chunks: &[Value], told_done: bool) -> (Result<Reply, LlmError>, String, String) {
