@@ -15,7 +15,11 @@ use super::{
 };
 use crate::config::{ErrorClass, ModelChain, ModelConfig, ProviderConfig, RemoteConfig, RemoteKind};
 
-/// One model, which is asked once. A new provider is a folder beside the others and a line here.
+/// One model, which is asked once.
+///
+/// A provider that speaks like one of these needs no code but its `[providers.x]` in the config. One with
+/// a wire of its own is a module beside the others whose type is a [`Wire`](super::remote::Wire), a kind in
+/// [`RemoteKind`] with its word in the config and its usual address and header, and a line here.
 ///
 /// # Errors
 /// What the settings say cannot be sent.

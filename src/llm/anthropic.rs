@@ -28,6 +28,7 @@ impl Wire for Messages {
 
     const OPTIONAL: &'static [&'static str] =
         &["temperature", "thinking.display", "output_config", "thinking", "service_tier", "tool_choice"];
+    const OWN_FIELDS: &'static [&'static str] = &["messages", "system", "tools", "stream"];
     const KEY_HEADER: &'static str = "x-api-key";
 
     fn address(provider: &RemoteConfig, _model: &ModelConfig) -> Option<Url> {

@@ -26,6 +26,7 @@ impl Wire for Azure {
     type Reading = Accumulator;
 
     const OPTIONAL: &'static [&'static str] = openai::OPTIONAL;
+    const OWN_FIELDS: &'static [&'static str] = ChatCompletions::OWN_FIELDS;
     const KEY_HEADER: &'static str = "api-key";
 
     fn address(provider: &RemoteConfig, model: &ModelConfig) -> Option<Url> {

@@ -2,7 +2,7 @@
 
 pub(super) mod accumulate;
 mod calls;
-pub(super) mod request;
+mod request;
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -28,6 +28,7 @@ impl Wire for ChatCompletions {
     type Reading = Accumulator;
 
     const OPTIONAL: &'static [&'static str] = OPTIONAL;
+    const OWN_FIELDS: &'static [&'static str] = &["messages", "tools", "stream"];
     const KEY_HEADER: &'static str = "api-key";
 
     fn address(provider: &RemoteConfig, _model: &ModelConfig) -> Option<Url> {

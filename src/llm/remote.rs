@@ -71,6 +71,9 @@ pub trait Wire: Send + Sync + 'static {
     /// leads into an object; what is inside comes before what it is in.
     const OPTIONAL: &'static [&'static str];
 
+    /// Fields of the body that a configured extra one may not replace.
+    const OWN_FIELDS: &'static [&'static str];
+
     /// Where requests go.
     fn address(provider: &RemoteConfig, model: &ModelConfig) -> Option<Url>;
 
@@ -82,7 +85,7 @@ pub trait Wire: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The body of a request, everything the config asks for included.
+    /// The body of a request, with all that the config asks for in the wire's own words.
     fn body(speaker: &Speaker, request: &Request) -> Map<String, Value>;
 
     fn reading() -> Self::Reading;
@@ -100,7 +103,7 @@ pub trait Reading: Send {
     fn has_begun(&self) -> bool;
 
     /// How many bytes of it came: another number after each event that brought some.
-    fn len(&self) -> usize;
+    fn bytes(&self) -> usize;
 
     /// The reply, when no more events will come, with the fields that only its maker understands.
     /// `told_done` says that the server ended the stream on purpose, where the wire has a mark for that.
@@ -126,6 +129,13 @@ impl Speaker {
         // By way of its decimal text, since 0.2 as f32 is not 0.2 as f64.
         let decimal: f64 = temperature.to_string().parse().unwrap_or(f64::from(temperature));
         Some(decimal.into())
+    }
+
+    /// Whether several calls may come at once. Left unsaid where it is what the provider does anyway: some
+    /// refuse the parameter.
+    pub(super) fn parallel_tools(&self) -> Option<bool> {
+        let said = self.config.parallel_tool_calls;
+        said.or((self.config.card.parallel_tools == Some(false)).then_some(false))
     }
 
     /// Whether the server is this host.
@@ -192,6 +202,18 @@ impl<W: Wire> Remote<W> {
         Ok(reply)
     }
 
+    /// The whole body: the wire's, and what the config asks for in words that are the same on each.
+    fn body(&self, request: &Request) -> Map<String, Value> {
+        let config = &self.speaker.config;
+        let mut body = W::body(&self.speaker, request);
+        if let Some(tier) = &config.service_tier {
+            body.insert("service_tier".to_owned(), tier.as_str().into());
+        }
+        let extra = config.extra_body.iter().filter(|(field, _)| !W::OWN_FIELDS.contains(&field.as_str()));
+        body.extend(extra.map(|(field, value)| (field.clone(), value.clone())));
+        body
+    }
+
     /// Changes what is sent after a refusal, or tells that nothing can be changed.
     fn learn(&self, used: &Learned, complaint: &Complaint, sent: &Value) -> bool {
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -226,7 +248,7 @@ impl<W: Wire> Model for Remote<W> {
         let mut renewed = false;
         loop {
             let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let mut body = W::body(&self.speaker, request);
+            let mut body = self.body(request);
             learned.apply(&mut body);
             let body = Value::Object(body);
             let key = self.credential.key().await?;
@@ -270,7 +292,7 @@ async fn hear<R: Reading>(
     on_delta: OnDelta<'_>,
 ) -> Result<R, Failure> {
     let mut events = std::pin::pin!(events);
-    let mut read = (reading.has_begun(), reading.len());
+    let mut read = (reading.has_begun(), reading.bytes());
     while let Some(event) = patience.wait(events.next()).await? {
         match event {
             Ok(event) => reading.absorb(&event, on_delta)?,
@@ -278,7 +300,7 @@ async fn hear<R: Reading>(
             Err(error) => return Err(read_failure(error, watch)),
         }
         // A server that only keeps the connection is as silent as one that sends nothing.
-        let now = (reading.has_begun(), reading.len());
+        let now = (reading.has_begun(), reading.bytes());
         if now != read {
             read = now;
             patience.renew(now.0);
@@ -376,7 +398,7 @@ mod tests {
             Ok(event)
         });
         let heard = hear(W::reading(), events, Patience::begun(LONGEST), &Watch::default(), &|_| {}).await;
-        let outcome = heard.map(|reading| reading.len()).map_err(|failure| match failure {
+        let outcome = heard.map(|reading| reading.bytes()).map_err(|failure| match failure {
             Failure::Judged(error) => error,
             Failure::Rejected(rejection) => panic!("{rejection}"),
         });

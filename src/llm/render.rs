@@ -6,7 +6,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::talk::{AssistantMessage, Message, ToolCall};
+use crate::{
+    config::PromptCache,
+    domain::talk::{AssistantMessage, Message, ToolCall},
+};
 
 /// Longest name of a tool that providers take.
 const MAX_NAME_CHARS: usize = 64;
@@ -156,6 +159,15 @@ fn sendable_arguments(arguments: &str) -> String {
         return arguments.to_owned();
     }
     json!({ "malformed_arguments": arguments }).to_string()
+}
+
+/// Asks for the prefix up to here to be cached, in Anthropic's words.
+pub(super) fn cache_control(cache: PromptCache) -> Value {
+    match cache {
+        // The usual time needs no word, and not every gateway knows the word.
+        PromptCache::Off | PromptCache::Minutes5 => json!({ "type": "ephemeral" }),
+        PromptCache::Hour1 => json!({ "type": "ephemeral", "ttl": "1h" }),
+    }
 }
 
 /// Nine letters and digits: what the strictest provider takes as a call's id.

@@ -37,6 +37,7 @@ impl Wire for Responses {
         "service_tier",
         "store",
     ];
+    const OWN_FIELDS: &'static [&'static str] = &["input", "instructions", "tools", "stream", "store"];
     const KEY_HEADER: &'static str = "api-key";
 
     fn address(provider: &RemoteConfig, _model: &ModelConfig) -> Option<Url> {

@@ -85,7 +85,7 @@ impl Reading for Collector {
         !self.blocks.is_empty()
     }
 
-    fn len(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.draft.len()
     }
 

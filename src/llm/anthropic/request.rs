@@ -7,16 +7,13 @@ use crate::{
     domain::talk::ToolOffer,
     llm::{
         Request,
-        openai::request::cache_control,
         remote::Speaker,
-        render::{Said, Turn, turns},
+        render::{Said, Turn, cache_control, turns},
     },
 };
 
 /// Under this name the blocks of a reply are kept.
 pub(super) const BLOCKS: &str = "content";
-/// Fields that a configured extra field may not replace.
-const OWN_FIELDS: [&str; 4] = ["messages", "system", "tools", "stream"];
 /// The limit of a reply must be said; beyond this few replies go.
 const USUAL_MAX_TOKENS: u32 = 32_000;
 /// The smallest budget for thinking the provider takes.
@@ -39,8 +36,7 @@ pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
     set("messages", Value::Array(messages));
     if !request.tools.is_empty() {
         set("tools", Value::Array(offers(&request.tools, config.prompt_cache)));
-        let parallel = config.parallel_tool_calls.or(config.card.parallel_tools);
-        if parallel == Some(false) {
+        if speaker.parallel_tools() == Some(false) {
             set("tool_choice", json!({ "type": "auto", "disable_parallel_tool_use": true }));
         }
     }
@@ -57,14 +53,6 @@ pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
     for (field, value) in [("thinking", thinking), ("output_config", output_config)] {
         if let Some(value) = value {
             set(field, value);
-        }
-    }
-    if let Some(tier) = &config.service_tier {
-        set("service_tier", json!(tier));
-    }
-    for (field, value) in &config.extra_body {
-        if !OWN_FIELDS.contains(&field.as_str()) {
-            set(field, value.clone());
         }
     }
     body

@@ -62,7 +62,7 @@ impl Reading for Accumulator {
         !self.is_fresh()
     }
 
-    fn len(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.draft.len()
     }
 

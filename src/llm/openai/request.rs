@@ -8,12 +8,9 @@ use crate::{
     llm::{
         Request,
         remote::Speaker,
-        render::{Call, Said, Turn, turns},
+        render::{Call, Said, Turn, cache_control, turns},
     },
 };
-
-/// Fields that a configured extra field may not replace.
-const OWN_FIELDS: [&str; 3] = ["messages", "tools", "stream"];
 
 /// The body for `request`.
 pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
@@ -28,9 +25,7 @@ pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
     }
     if !request.tools.is_empty() {
         set("tools", Value::Array(request.tools.iter().map(offer).collect()));
-        // Left unsaid where it is what the provider does anyway: some refuse the parameter.
-        let parallel = config.parallel_tool_calls.or((config.card.parallel_tools == Some(false)).then_some(false));
-        if let Some(parallel) = parallel {
+        if let Some(parallel) = speaker.parallel_tools() {
             set("parallel_tool_calls", json!(parallel));
         }
     }
@@ -49,14 +44,6 @@ pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
     }
     if let Some(seed) = config.seed {
         set("seed", json!(seed));
-    }
-    if let Some(tier) = &config.service_tier {
-        set("service_tier", json!(tier));
-    }
-    for (field, value) in &config.extra_body {
-        if !OWN_FIELDS.contains(&field.as_str()) {
-            set(field, value.clone());
-        }
     }
     body
 }
@@ -102,15 +89,6 @@ fn mark(messages: &mut [Value], cache: PromptCache) {
             let part = json!([{ "type": "text", "text": text, "cache_control": cache_control(cache) }]);
             message["content"] = part;
         }
-    }
-}
-
-/// Asks for the prefix up to here to be cached, in Anthropic's words.
-pub(in crate::llm) fn cache_control(cache: PromptCache) -> Value {
-    match cache {
-        // The usual time needs no word, and not every gateway knows the word.
-        PromptCache::Off | PromptCache::Minutes5 => json!({ "type": "ephemeral" }),
-        PromptCache::Hour1 => json!({ "type": "ephemeral", "ttl": "1h" }),
     }
 }
 

@@ -92,7 +92,7 @@ impl Reading for Collector {
         self.begun || !self.slots.is_empty() || self.draft.is_refused()
     }
 
-    fn len(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.draft.len()
     }
 

@@ -14,8 +14,6 @@ use crate::{
 
 /// Under this name a reply's items are kept.
 pub(super) const ITEMS: &str = "output";
-/// Fields that a configured extra field may not replace.
-const OWN_FIELDS: [&str; 5] = ["input", "instructions", "tools", "stream", "store"];
 
 pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
     let config = &speaker.config;
@@ -29,8 +27,7 @@ pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
     set("store", json!(false));
     if !request.tools.is_empty() {
         set("tools", Value::Array(request.tools.iter().map(offer).collect()));
-        let parallel = config.parallel_tool_calls.or((config.card.parallel_tools == Some(false)).then_some(false));
-        if let Some(parallel) = parallel {
+        if let Some(parallel) = speaker.parallel_tools() {
             set("parallel_tool_calls", json!(parallel));
         }
     }
@@ -47,14 +44,6 @@ pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
         }
         set("reasoning", Value::Object(reasoning));
         set("include", json!(["reasoning.encrypted_content"]));
-    }
-    if let Some(tier) = &config.service_tier {
-        set("service_tier", json!(tier));
-    }
-    for (field, value) in &config.extra_body {
-        if !OWN_FIELDS.contains(&field.as_str()) {
-            set(field, value.clone());
-        }
     }
     body
 }
