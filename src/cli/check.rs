@@ -4,14 +4,13 @@ mod models;
 
 use std::{process::ExitCode, sync::Arc};
 
-use super::{say, serve::library};
+use super::{say, serve::library, side::Copied};
 use crate::{
-    config::{AgentConfig, Config, load, load::Sources},
-    domain::installation::InstallationBook,
+    config::{AgentConfig, Config, StoreConfig, load, load::Sources},
     plane::{self, credentials::Credentials, oauth::OAuthClient},
     store::{
-        Store, StoreError,
-        sled::{SledStore, damaged_stores},
+        StoreError,
+        sled::{Condition, copied_installations, damaged_stores, probe},
     },
 };
 
@@ -58,10 +57,10 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     if let Some(config) = &config {
         check_files(&mut report, config);
         models::check_cards(&mut report, config);
-        let book = check_store(&mut report, config).await;
+        check_store(&mut report, &config.store);
         if !options.offline {
             models::check_answers(&mut report, config).await;
-            check_plane(&mut report, config, book).await?;
+            check_plane(&mut report, config).await?;
         }
     }
     Ok(match report.problems {
@@ -94,50 +93,40 @@ fn check_files(report: &mut Report, config: &Config) {
     edition.problems().iter().for_each(|problem| report.bad(&problem.to_string()));
 }
 
-/// Looks at the store without making one; a running server holds it and that is fine.
-async fn check_store(report: &mut Report, config: &Config) -> Option<Arc<dyn Store>> {
-    let dir = config.store.data_dir.display();
-    if !config.store.data_dir.exists() {
-        report.note(&format!("{dir} does not exist yet; it is made at the first start"));
-        return None;
-    }
-    let opened = SledStore::open(&config.store.data_dir);
-    for aside in damaged_stores(&config.store.data_dir) {
+/// Looks at the store without making, mending or keeping one: that is for `aileron serve`, under its own
+/// user, and to be told by it.
+fn check_store(report: &mut Report, config: &StoreConfig) {
+    let dir = config.data_dir.display();
+    for aside in damaged_stores(&config.data_dir) {
         report.note(&format!(
             "{} is a damaged store that was set aside; nothing reads it any more, delete it when you have looked at it",
             aside.display()
         ));
     }
-    match opened {
-        Ok(opened) => {
-            if let Some(aside) = opened.set_aside {
-                report.bad(&format!(
-                    "the store in {dir} was damaged and is set aside as {}; {} installations were restored from \
-                     installations.json. If a workspace is missing, install the app again there. Conversations are \
-                     forgotten; {} runs are known from runs.jsonl, and `aileron serve` looks there for prompts that \
-                     were not answered yet. Any others must be written again",
-                    aside.display(),
-                    opened.installations_restored,
-                    opened.runs_restored
-                ));
-            } else {
-                report.good(&format!("the store in {dir} opens"));
-            }
-            Some(Arc::new(opened.store))
+    match probe(&config.data_dir) {
+        Ok(Condition::Missing) => {
+            report.note(&format!("there is no store in {dir} yet; it is made at the first start"))
         }
-        Err(StoreError::Locked { .. }) => {
-            report
-                .note(&format!("the store in {dir} is in use: an aileron is running; `aileron installations` asks it"));
-            None
-        }
-        Err(error) => {
-            report.bad(&format!("store.data_dir: {error}"));
-            None
-        }
+        Ok(Condition::Whole) => report.good(&format!("the store in {dir} opens")),
+        Ok(Condition::Worn { commits_lost, records_missing }) => report.bad(&format!(
+            "the store in {dir} has lost its last {commits_lost} commits and {records_missing} older records to \
+             damage; `aileron serve` goes on without them and looks in Plane for prompts that were not answered yet"
+        )),
+        Ok(Condition::Damaged { reason }) => report.bad(&format!(
+            "the store in {dir} is damaged ({reason}). Nothing was changed: the next `aileron serve` sets it aside, \
+             begins an empty one with the {} installations in installations.json, and looks in Plane for prompts \
+             that were not answered yet in the runs listed in runs.jsonl. If a workspace is missing then, install the \
+             app again there. Conversations are forgotten",
+            copied_installations(&config.data_dir).len()
+        )),
+        Err(StoreError::Locked { .. }) => report.note(&format!(
+            "the store in {dir} is in use: an aileron is running; `aileron installations`, `letters` and `usage` ask it"
+        )),
+        Err(error) => report.bad(&format!("store.data_dir: {error}")),
     }
 }
 
-async fn check_plane(report: &mut Report, config: &Config, store: Option<Arc<dyn Store>>) -> anyhow::Result<()> {
+async fn check_plane(report: &mut Report, config: &Config) -> anyhow::Result<()> {
     let http = plane::client::http_client()?;
     let base = config.plane.api_url.as_str().trim_end_matches('/');
     let me = format!("{base}/api/v1/users/me/");
@@ -156,10 +145,7 @@ async fn check_plane(report: &mut Report, config: &Config, store: Option<Arc<dyn
             return Ok(());
         }
     }
-    let book: Arc<dyn InstallationBook> = match store.clone() {
-        Some(store) => store,
-        None => Arc::new(NoInstallations),
-    };
+    let book = Arc::new(Copied::beside(&config.store));
     let oauth = OAuthClient::new(http.clone(), &config.plane);
     let credentials = Credentials::new(book, oauth, config.plane.fixed.as_ref());
     credentials.load().await?;
@@ -184,27 +170,5 @@ async fn check_plane(report: &mut Report, config: &Config, store: Option<Arc<dyn
             Err(error) => report.bad(&format!("workspace {slug}: {error}; install the app again at /oauth/setup")),
         }
     }
-    if let Some(store) = store {
-        store.close().await;
-    }
     Ok(())
-}
-
-/// For a check beside a running server, which alone may read the store.
-struct NoInstallations;
-
-#[async_trait::async_trait]
-impl InstallationBook for NoInstallations {
-    async fn installations(
-        &self,
-    ) -> Result<Vec<crate::domain::installation::Installation>, crate::domain::installation::BookError> {
-        Ok(Vec::new())
-    }
-
-    async fn save_installation(
-        &self,
-        _: crate::domain::installation::Installation,
-    ) -> Result<(), crate::domain::installation::BookError> {
-        Ok(())
-    }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     agent::Agent,
-    config::{Config, FixedTokenConfig, FixedTokenKind, load::Sources},
+    config::{Config, FixedTokenConfig, FixedTokenKind, StoreConfig, load::Sources},
     domain::{
         event::RunInfo,
         ids::RunId,
@@ -71,7 +71,7 @@ impl Side {
             config.plane.requests_per_minute = (config.plane.requests_per_minute / 2).max(10);
             (config, None)
         };
-        let book = Arc::new(Copied(copied_installations(&config.store.data_dir)));
+        let book = Arc::new(Copied::beside(&config.store));
         let http = plane::client::http_client()?;
         let oauth = OAuthClient::new(http.clone(), &config.plane);
         let credentials = Arc::new(Credentials::new(book, oauth, config.plane.fixed.as_ref()));
@@ -151,7 +151,13 @@ async fn find(
 
 /// The installations as the serving process last wrote them down beside its store, which it alone may
 /// open.
-struct Copied(Vec<Installation>);
+pub(super) struct Copied(Vec<Installation>);
+
+impl Copied {
+    pub(super) fn beside(store: &StoreConfig) -> Self {
+        Self(copied_installations(&store.data_dir))
+    }
+}
 
 #[async_trait]
 impl InstallationBook for Copied {

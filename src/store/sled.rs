@@ -16,6 +16,7 @@ mod ledger;
 mod open;
 mod owner;
 mod places;
+mod probe;
 mod records;
 mod retention;
 mod roster;
@@ -33,13 +34,16 @@ use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
 use tokio::sync::{broadcast, watch};
 
-pub use self::compact::{Compacted, Compactions};
 use self::{
     compact::Compaction,
     open::{Files, Found},
     owner::Owner,
     roster::{Listed, Roster},
     view::View,
+};
+pub use self::{
+    compact::{Compacted, Compactions},
+    probe::Condition,
 };
 use super::{
     Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
@@ -86,6 +90,15 @@ pub struct Opened {
 #[must_use]
 pub fn copied_installations(data_dir: &Path) -> Vec<Installation> {
     backup::read(&backup::path(data_dir))
+}
+
+/// Looks at the store in `data_dir`, and lets go of it at once: what is amiss with it stays to be told
+/// by whoever opens it. Blocks on the disk.
+///
+/// # Errors
+/// As [`SledStore::open`].
+pub fn probe(data_dir: &Path) -> Result<Condition, StoreError> {
+    probe::probe(data_dir)
 }
 
 impl SledStore {

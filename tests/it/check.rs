@@ -1,11 +1,14 @@
 //! `aileron check`: what is right is said so, what is wrong is named with its place and its cure.
 
+use std::fs;
+
+use aileron::store::{Store as _, sled::SledStore};
 use tempfile::TempDir;
 
 use crate::support::{
     app::{MODEL_KEY, TestApp, WEBHOOK_SECRET},
-    binary::{self, Finished, Settings},
-    model::Turn,
+    binary::{self, Finished, Running, Settings},
+    model::{Gate, Piece, Turn},
     secrets,
 };
 
@@ -112,6 +115,58 @@ async fn a_plane_nobody_answers_at_is_told() {
     let checked = check_file("", &good()).await;
     assert!(!checked.status.success());
     assert!(whole(&checked).contains("127.0.0.1:9"), "{}", whole(&checked));
+}
+
+#[tokio::test]
+async fn a_data_directory_without_a_store_stays_without_one() {
+    let home = TempDir::new().unwrap();
+    fs::create_dir(home.path().join("data")).unwrap();
+    let checked = binary::run(home.path(), &["check", "--offline"], &good()).await;
+    assert!(checked.status.success() && checked.stdout.contains("there is no store in"), "{}", whole(&checked));
+    assert_eq!(fs::read_dir(home.path().join("data")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_told_and_left_for_the_next_start_to_tell() {
+    let home = TempDir::new().unwrap();
+    let data = home.path().join("data");
+    SledStore::open(&data).unwrap().store.close().await;
+    fs::write(data.join("store/db"), [7; 4096]).unwrap();
+    for _ in 0..2 {
+        let checked = binary::run(home.path(), &["check", "--offline"], &good()).await;
+        assert_names(&checked, &["the store in", "is damaged", "Nothing was changed"]);
+    }
+    assert!(SledStore::open(&data).unwrap().set_aside.is_some());
+}
+
+#[tokio::test]
+async fn beside_a_running_server_its_installations_are_checked() {
+    let app = TestApp::setup()
+        .rule(|_| Some(Turn::says("ok")))
+        .tolerate("GET /api/v1/users/me/ sends no credential")
+        .start()
+        .await;
+    let checked = app.command(&["check"]).await;
+    assert!(checked.status.success(), "{}", whole(&checked));
+    assert!(checked.stdout.contains("in use: an aileron is running"), "{}", checked.stdout);
+    let slug = app.plane.workspace(0).slug;
+    assert!(checked.stdout.contains(&format!("workspace {slug}: Plane takes the token")), "{}", checked.stdout);
+}
+
+#[tokio::test]
+async fn a_server_may_start_while_the_models_are_asked() {
+    let gate = Gate::new();
+    let slow = Turn::of([Piece::Hold(gate.clone()), Piece::Text("ready".into())]);
+    let app = TestApp::setup().script([slow]).tolerate("GET /api/v1/users/me/ sends no credential").start().await;
+    let mut settings = app.settings().clone();
+    settings.insert("DATA_DIR".into(), "another".into());
+    let another = app.home().join("another");
+    SledStore::open(&another).unwrap().store.close().await;
+    let mut checking = Running::start(app.home(), &["check"], &settings);
+    app.model.until_request(1).await;
+    SledStore::open(&another).expect("nobody holds the store").store.close().await;
+    gate.open();
+    assert!(checking.exit().await.success());
 }
 
 /// A complete environment whose Plane and provider do not answer.

@@ -20,7 +20,7 @@ use aileron::{
     },
     store::{
         JournalStep, Letter, Release, RunState, Store, StoreError,
-        sled::{Opened, SledStore},
+        sled::{Condition, Opened, SledStore, probe},
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -371,6 +371,57 @@ async fn damage_never_goes_unnoticed() {
         read_all(&next.store).await.unwrap();
         next.store.accept(prompted(&new_run(), &prompt("hello", None)), at(0), at(0)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_look_at_a_store_tells_what_the_next_opening_tells_and_leaves_it_to_that() {
+    let filled = tempfile::tempdir().unwrap();
+    fill(filled.path(), 300, 3000).await;
+    let looked_at = tempfile::tempdir().unwrap();
+    copy_all(filled.path(), looked_at.path());
+    assert_eq!(probe(looked_at.path()).unwrap(), Condition::Whole);
+    let mut seen = [0, 0, 0];
+    for seed in 0..24 {
+        let dir = tempfile::tempdir().unwrap();
+        copy_all(if seed % 2 == 0 { filled.path() } else { looked_at.path() }, dir.path());
+        spoil_one_place(&dir.path().join("store/db"), seed);
+        let names = names_in(dir.path());
+        let found = probe(dir.path()).unwrap();
+        assert_eq!((probe(dir.path()).unwrap(), names_in(dir.path())), (found.clone(), names), "seed {seed}");
+        // What is met only while opening is dealt with by the next.
+        let opened = SledStore::open(dir.path()).or_else(|_| SledStore::open(dir.path())).unwrap();
+        let told = (opened.set_aside.is_some(), opened.commits_lost, opened.records_missing);
+        let (kind, expected) = match found {
+            Condition::Missing => panic!("seed {seed}: a damaged store is there all the same"),
+            Condition::Whole => (0, (false, 0, 0)),
+            Condition::Worn { commits_lost, records_missing } => (1, (false, commits_lost, records_missing)),
+            Condition::Damaged { .. } => (2, (true, 0, 0)),
+        };
+        seen[kind] += 1;
+        assert_eq!(told, expected, "seed {seed}");
+    }
+    assert!(seen[1] + seen[2] > 0, "{seen:?}");
+    overwrite_with_noise(&filled.path().join("store/db"));
+    assert!(matches!(probe(filled.path()).unwrap(), Condition::Damaged { .. }));
+    assert!(SledStore::open(filled.path()).unwrap().set_aside.is_some());
+}
+
+#[tokio::test]
+async fn a_look_at_no_store_makes_none_and_one_in_use_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(probe(&dir.path().join("absent")).unwrap(), Condition::Missing);
+    assert_eq!(probe(dir.path()).unwrap(), Condition::Missing);
+    assert_eq!(names_in(dir.path()), Vec::<String>::new());
+    let store = open(dir.path());
+    assert!(matches!(probe(dir.path()), Err(StoreError::Locked { .. })));
+    store.close().await;
+}
+
+fn names_in(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
 }
 
 fn copy_all(from: &Path, to: &Path) {

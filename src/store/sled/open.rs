@@ -10,7 +10,7 @@
 use std::{
     cell::Cell,
     fs::{self, DirBuilder, File, TryLockError},
-    io::{self, Read},
+    io,
     os::unix::fs::{DirBuilderExt, FileExt},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -80,21 +80,11 @@ struct CommitCount {
 }
 
 impl CommitCount {
-    /// The count, going on from what the store holds, and by how much the file beside is ahead of it.
-    fn open(path: &Path, trees: &Trees) -> Result<(Self, u64), StoreError> {
-        let failed = |error: io::Error| at(path, &error);
-        let last = match View::new(trees).get(Table::Meta, COMMITS_KEY)? {
-            Some(bytes) => records::decode(Table::Meta, &bytes)?,
-            None => 0,
-        };
-        let mut beside =
-            File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
-        let mut text = Vec::new();
-        beside.read_to_end(&mut text).map_err(failed)?;
-        // What a power cut left of it may be no number, and then tells nothing.
-        let told: Option<u64> = std::str::from_utf8(&text).ok().and_then(|text| text.trim_end().parse().ok());
-        let count = Self { last: Cell::new(last), beside };
-        Ok((count, told.map_or(0, |told| told.saturating_sub(last))))
+    /// The count, going on from what the store holds.
+    fn open(path: &Path, trees: &Trees) -> Result<Self, StoreError> {
+        let beside = File::options().create(true).truncate(false).write(true).open(path);
+        let beside = beside.map_err(|error| at(path, &error))?;
+        Ok(Self { last: Cell::new(last_commit(trees)?), beside })
     }
 
     fn tell(&self) -> io::Result<()> {
@@ -153,7 +143,7 @@ pub(super) fn open(data_dir: &Path) -> Result<Found, StoreError> {
     let lock = lock(data_dir)?;
     let dir = data_dir.join("store");
     Places::new(data_dir).recover().map_err(|error| at(data_dir, &error))?;
-    let suspicion = data_dir.join("store.suspect");
+    let suspicion = suspicion_path(data_dir);
     let mut set_aside = None;
     let opened = match attempt(&dir, suspicion.exists()) {
         Err(Refusal::Damaged(message)) => {
@@ -172,9 +162,9 @@ pub(super) fn open(data_dir: &Path) -> Result<Found, StoreError> {
     let (db, trees) = opened.map_err(Refusal::into_error)?;
     sync_what_sled_does_not(data_dir, &dir).map_err(|error| at(&dir, &error))?;
     let log = File::open(dir.join("db")).map_err(|error| at(&dir, &error))?;
-    let (commits, commits_lost) = CommitCount::open(&data_dir.join("store.commits"), &trees)?;
     // An empty store in the place of a damaged one has lost all, which is told already.
-    let commits_lost = if set_aside.is_some() { 0 } else { commits_lost };
+    let commits_lost = if set_aside.is_some() { 0 } else { commits_lost(data_dir, &trees)? };
+    let commits = CommitCount::open(&commits_path(data_dir), &trees)?;
     if commits_lost > 0 {
         tracing::error!(commits_lost, "the store is damaged: it has lost its last commits and goes on without them");
     }
@@ -186,8 +176,38 @@ pub(super) fn open(data_dir: &Path) -> Result<Found, StoreError> {
     }
 }
 
+/// By how many commits the count beside the store is ahead of what the store holds.
+pub(super) fn commits_lost(data_dir: &Path, trees: &Trees) -> Result<u64, StoreError> {
+    let path = commits_path(data_dir);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(at(&path, &error)),
+    };
+    // What a power cut left of it may be no number, and then tells nothing.
+    let told: Option<u64> = std::str::from_utf8(&text).ok().and_then(|text| text.trim_end().parse().ok());
+    Ok(told.unwrap_or(0).saturating_sub(last_commit(trees)?))
+}
+
+/// The number of the last commit the store holds.
+fn last_commit(trees: &Trees) -> Result<u64, StoreError> {
+    match View::new(trees).get(Table::Meta, COMMITS_KEY)? {
+        Some(bytes) => records::decode(Table::Meta, &bytes),
+        None => Ok(0),
+    }
+}
+
+fn commits_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("store.commits")
+}
+
+/// The file that has the next opening read every record.
+pub(super) fn suspicion_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("store.suspect")
+}
+
 /// Why sled did not open.
-enum Refusal {
+pub(super) enum Refusal {
     /// What is in the directory is not a store any more.
     Damaged(String),
     /// It may be whole, but cannot be had now.
@@ -209,7 +229,7 @@ pub(super) fn settings(dir: &Path) -> sled::Config {
 }
 
 /// `thorough` has every record read.
-fn attempt(dir: &Path, thorough: bool) -> Result<(sled::Db, Trees), Refusal> {
+pub(super) fn attempt(dir: &Path, thorough: bool) -> Result<(sled::Db, Trees), Refusal> {
     let failed = |error: io::Error| Refusal::Failed(at(dir, &error));
     create_private(dir).map_err(failed)?;
     let had_content = match File::open(dir.join("db")) {
@@ -273,7 +293,7 @@ fn wait_until_free(log: &File, dir: &Path) -> Result<(), StoreError> {
     Err(StoreError::Locked { path: dir.display().to_string() })
 }
 
-fn lock(data_dir: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(data_dir: &Path) -> Result<File, StoreError> {
     let path = data_dir.join("store.lock");
     let file =
         File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| at(&path, &error))?;
@@ -321,21 +341,28 @@ pub(super) fn sync_what_sled_does_not(data_dir: &Path, dir: &Path) -> io::Result
 /// Checks the store's format. A new store gets it, and with it the runs of one that is lost.
 fn settle_format(files: &Files, data_dir: &Path) -> Result<usize, StoreError> {
     let mut view = View::new(&files.live.trees);
-    match view.get(Table::Meta, FORMAT_KEY)? {
-        Some(bytes) => match records::decode(Table::Meta, &bytes)? {
-            FORMAT => Ok(0),
-            other => Err(records::unreadable(Table::Meta, format!("the store has format {other} instead of {FORMAT}"))),
-        },
-        None => {
-            view.insert(Table::Meta, FORMAT_KEY.to_vec(), records::encode(Table::Meta, &FORMAT)?);
-            let damaged = damaged_stores(data_dir).map_err(|error| at(data_dir, &error))?;
-            let now = jiff::Timestamp::now();
-            let listed = roster::read(&roster::path(data_dir), now);
-            retention::begin(&mut view, now, !(damaged.is_empty() && listed.is_empty()))?;
-            let restored = roster::restore(&mut view, &listed, now)?;
-            files.commit(view.into_changes()?.writes)?;
-            Ok(restored)
-        }
+    if has_format(&view)? {
+        return Ok(0);
+    }
+    view.insert(Table::Meta, FORMAT_KEY.to_vec(), records::encode(Table::Meta, &FORMAT)?);
+    let damaged = damaged_stores(data_dir).map_err(|error| at(data_dir, &error))?;
+    let now = jiff::Timestamp::now();
+    let listed = roster::read(&roster::path(data_dir), now);
+    retention::begin(&mut view, now, !(damaged.is_empty() && listed.is_empty()))?;
+    let restored = roster::restore(&mut view, &listed, now)?;
+    files.commit(view.into_changes()?.writes)?;
+    Ok(restored)
+}
+
+/// Whether the store has our format; a new one has none yet.
+///
+/// # Errors
+/// It has another.
+pub(super) fn has_format(view: &View<'_>) -> Result<bool, StoreError> {
+    let Some(bytes) = view.get(Table::Meta, FORMAT_KEY)? else { return Ok(false) };
+    match records::decode(Table::Meta, &bytes)? {
+        FORMAT => Ok(true),
+        other => Err(records::unreadable(Table::Meta, format!("the store has format {other} instead of {FORMAT}"))),
     }
 }
 

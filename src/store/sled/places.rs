@@ -54,6 +54,11 @@ impl Places {
         Ok(())
     }
 
+    /// Where the store is, if there is one.
+    pub(super) fn present(&self) -> Option<&Path> {
+        [&self.store, &self.old].into_iter().find(|dir| dir.join("db").exists()).map(PathBuf::as_path)
+    }
+
     /// Removes what is not the store.
     pub(super) fn clear(&self) -> io::Result<()> {
         remove(&self.copy)?;
