@@ -26,7 +26,6 @@ use self::{
 };
 use super::{
     demo, logs, put, say,
-    serve::usual_model,
     side::{Side, Target},
 };
 use crate::config::{LogConfig, LogFormat, WritePolicy, load::Sources};
@@ -53,10 +52,10 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     side.config.agent.writes = WritePolicy::Deny;
     let (tell, heard) = mpsc::unbounded_channel();
     let stage = Arc::new(Stage::new(side.plane.clone(), tell.clone()));
-    let agent = Arc::new(side.agent(stage, Arc::new(Overheard::new(usual_model(&side.config)?, tell))));
-    say(&format!("{}.", demo::banner(&side.config)));
+    let agent = Arc::new(side.agent(stage, Arc::new(Overheard::new(side.model()?, tell))));
+    say(&format!("{}.", demo::banner(&side.chain().first)));
     say(&format!("{}\nNothing is posted to Plane. /help lists the commands.\n", side.title));
-    let billed_as = side.config.models.usual.first.clone();
+    let billed_as = side.chain().first.clone();
     let conversation = Conversation::begin(agent, side.store.clone(), side.run.clone(), billed_as);
     let typed = std::io::stdin().is_terminal();
     let mut chat = Chat { conversation, screen: Screen::default(), typed, waiting: VecDeque::new(), ended: false };

@@ -18,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{configured, logs, say, serve::App, shown};
 use crate::{
     config::{
-        Config, LogFormat, ProviderConfig,
+        Config, LogFormat, ModelConfig, ProviderConfig,
         load::{self, Problem, Sources},
     },
     domain::ids::RunId,
@@ -48,7 +48,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
         .with_context(|| format!("the demo cannot listen on {listen}; choose another address with --listen"))?;
     let data = TemporaryData::new()?;
     let config = demo_config(sources, &sandbox, &data.0).await?;
-    let banner = banner(&config);
+    let banner = banner(&config.models.usual.first);
     sandbox.set_banner(&banner);
     logs::start(&crate::config::LogConfig { format: LogFormat::Text, filter: log_filter(sources) });
     let app = App::build(config).await?;
@@ -121,8 +121,7 @@ async fn ollama_model() -> Option<String> {
     tags.models.into_iter().next().map(|tag| tag.name)
 }
 
-pub(super) fn banner(config: &Config) -> String {
-    let model = &config.models.usual.first;
+pub(super) fn banner(model: &ModelConfig) -> String {
     match &model.provider {
         ProviderConfig::Rehearsal => {
             "Rehearsal: answers are made by fixed rules, no language model is configured".to_owned()

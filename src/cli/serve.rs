@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{configured, logs, say};
 use crate::{
     agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library},
-    config::{Config, ModelChain, StoreConfig, load::Sources},
+    config::{Config, ModelChain, ModelsConfig, StoreConfig, load::Sources},
     llm::{Model, adapters, tokens::TokenMeter},
     plane::{self, PlaneApi, client::PlaneClient, credentials::Credentials, facts::Facts, oauth::OAuthClient},
     server::{self, Parts, control},
@@ -103,7 +103,7 @@ impl App {
             .with_context(|| format!("cannot listen on {} (server.listen)", config.server.listen))?;
         let address = listener.local_addr().context("the listener has no address")?;
         let control = control::bind(&config.store.data_dir).inspect_err(|error| {
-            tracing::error!(%error, "no control socket; `aileron installations` and `letters` cannot ask this server");
+            tracing::error!(%error, "no control socket; `aileron installations`, `letters` and `usage` cannot ask this server");
         });
         Ok(Self { config, listener, address, store, agent, router, control: control.ok() })
     }
@@ -223,24 +223,20 @@ fn router(
     })
 }
 
-/// The model of everyone who has no other.
-pub(super) fn usual_model(config: &Config) -> anyhow::Result<Arc<dyn Model>> {
-    adapters::chain(&config.models.usual, &config.models.fallback_on).context("the model cannot be set up")
+/// A model and those that take its place.
+pub(super) fn model(config: &ModelsConfig, chain: &ModelChain) -> anyhow::Result<Arc<dyn Model>> {
+    adapters::chain(chain, &config.fallback_on).context("the model cannot be set up")
 }
 
 /// The configured models, those of single workspaces included.
 fn models(config: &Config, credentials: &Arc<Credentials>) -> anyhow::Result<Models> {
-    let build =
-        |chain: &ModelChain| adapters::chain(chain, &config.models.fallback_on).context("the model cannot be set up");
+    let build = |chain: &ModelChain| model(&config.models, chain);
     let mut workspaces = BTreeMap::new();
     for (slug, chain) in &config.models.workspaces {
         workspaces.insert(slug.clone(), build(chain)?);
     }
     let credentials = Arc::clone(credentials);
-    let slug_of = move |workspace| {
-        let installations = credentials.installations();
-        installations.into_iter().find(|known| known.workspace == workspace).map(|known| known.slug)
-    };
+    let slug_of = move |workspace| credentials.slug(workspace);
     Ok(Models::new(build(&config.models.usual)?, workspaces, Arc::new(slug_of), config.budget))
 }
 

@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use super::{
     configured,
     demo::{self, TemporaryData},
-    serve::{Seams, agent, library},
+    serve::{Seams, agent, library, model},
 };
 use crate::{
     agent::Agent,
-    config::{Config, FixedTokenConfig, FixedTokenKind, StoreConfig, load::Sources},
+    config::{Config, FixedTokenConfig, FixedTokenKind, ModelChain, StoreConfig, load::Sources},
     domain::{
         event::RunInfo,
         ids::RunId,
@@ -81,6 +81,16 @@ impl Side {
         let (run, title) = find(&credentials, plane.as_ref(), target.workspace.as_deref(), key).await?;
         let store: Arc<dyn Store> = Arc::new(SledStore::open(&data.0).context("no place to work in")?.store);
         Ok(Self { config, plane, store, run, title, credentials, sandbox, _data: data })
+    }
+
+    /// What is configured for its workspace: the model, and those that take its place.
+    pub(super) fn chain(&self) -> &ModelChain {
+        self.config.models.of(self.credentials.slug(self.run.workspace).as_deref())
+    }
+
+    /// The model of its workspace.
+    pub(super) fn model(&self) -> anyhow::Result<Arc<dyn Model>> {
+        model(&self.config.models, self.chain())
     }
 
     /// The agent, acting through what it is given.

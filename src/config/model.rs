@@ -16,6 +16,12 @@ pub struct ModelsConfig {
 }
 
 impl ModelsConfig {
+    /// The chain of a workspace with this slug, where it is known.
+    #[must_use]
+    pub fn of(&self, slug: Option<&str>) -> &ModelChain {
+        slug.and_then(|slug| self.workspaces.get(slug)).unwrap_or(&self.usual)
+    }
+
     /// Every chain with the workspace it is for; the usual one first.
     pub fn chains(&self) -> impl Iterator<Item = (Option<&str>, &ModelChain)> {
         let workspaces = self.workspaces.iter().map(|(slug, chain)| (Some(slug.as_str()), chain));

@@ -56,6 +56,20 @@ async fn an_answer_is_shown_while_it_is_written_and_nothing_is_posted() {
 }
 
 #[tokio::test]
+async fn a_workspace_with_a_model_of_its_own_speaks_through_that() {
+    let app = TestApp::setup().rule(|_| Some(Turn::says("Hello."))).access(Access::Fixed).start().await;
+    let slug = app.plane.workspace(0).slug;
+    let file = format!(
+        "[models.other]\nprovider = \"openai\"\nmodel = \"scripted-2\"\n[workspaces.{slug}]\nmodel = \"other\"\n"
+    );
+    binary::write(app.home(), "aileron.toml", &file);
+    let arguments = ["chat", "--work-item", "MOB-3"];
+    let shown = binary::run_with(app.home(), &arguments, app.settings(), b"hello\n").await;
+    assert!(shown.stdout.starts_with("Answers come from scripted-2 at "), "{}", shown.stdout);
+    assert_eq!(app.model.until_request(1).await.body["model"], "scripted-2");
+}
+
+#[tokio::test]
 async fn a_stop_ends_a_turn_at_once() {
     let gate = Gate::new();
     let endless = Turn::of([Piece::Text("I begin.\n".into()), Piece::Hold(gate)]);

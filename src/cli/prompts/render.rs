@@ -4,7 +4,6 @@ use std::{process::ExitCode, sync::Arc};
 
 use super::super::{
     demo, logs, say,
-    serve::usual_model,
     side::{Side, Target},
 };
 use crate::{
@@ -28,9 +27,9 @@ pub(super) struct Options {
 pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result<ExitCode> {
     logs::start(&LogConfig { format: LogFormat::Text, filter: demo::log_filter(sources) });
     let side = Side::open(sources, &options.target).await?;
-    let agent = side.agent(side.plane.clone(), usual_model(&side.config)?);
+    let agent = side.agent(side.plane.clone(), side.model()?);
     let preview = agent.preview(&side.run, &options.prompt).await;
-    let meter = TokenMeter::of(&side.config.models.usual.first);
+    let meter = TokenMeter::of(&side.chain().first);
     side.close().await;
     let preview = preview?;
     if !options.tokens {
