@@ -87,7 +87,7 @@ pub(super) struct RawAgent {
     pub name: Option<String>,
     pub model: Option<String>,
     pub fallback: Vec<String>,
-    pub fallback_on: Option<Vec<ErrorClass>>,
+    pub fallback_on: Vec<ErrorClass>,
     pub prompts_dir: Option<PathBuf>,
     pub tools_dir: Option<PathBuf>,
     pub time_zone: Option<String>,

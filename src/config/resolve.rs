@@ -100,7 +100,11 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn complain(&mut self, key: &str, message: impl Into<String>) {
-        self.problems.push(self.origins.problem(key, message));
+        let problem = self.origins.problem(key, message);
+        // What is written once and used in several places is wrong once.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     fn parsed<T: std::str::FromStr>(&mut self, key: &str, text: &str, expected: &str) -> Option<T> {

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::config::{CredentialConfig, ProviderConfig, RemoteKind};
+use crate::config::{CredentialConfig, ErrorClass, ProviderConfig, RemoteKind};
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut environment: BTreeMap<String, String> = [
@@ -116,6 +116,7 @@ fn workspaces_and_fallbacks_are_chains_of_models() {
         ("main spare", "spare", "spare main")
     );
     assert_eq!(names(Some("gamma")), "spare");
+    assert_eq!((models.fallback_on.len(), models.fallback_on.contains(&ErrorClass::Filtered)), (11, false));
 }
 
 #[test]
@@ -194,6 +195,38 @@ fn several_wrong_values_are_all_told_at_once() {
     let told =
         load_with("[server]\nlisten = \"x\"\n[plane]\napi_url = \"y\"\n", &[("OPENAI_API_KEY", "")]).unwrap_err();
     assert_eq!(told.lines().count(), 3, "{told}");
+}
+
+#[test]
+fn what_is_wrong_with_models_is_told_once_however_often_they_are_named() {
+    let two = "[workspaces.a]\nfallback = []\n[workspaces.b]\nmodel = \"main\"\n";
+    let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+        (two, &[("OPENAI_API_KEY", "")], &["providers.openai.api_key"]),
+        (
+            "[models.main]\nprice_in = -1.0\n[workspaces.a]\nmodel = \"best\"\n[workspaces.b]\nmodel = \"worst\"\n",
+            &[],
+            &["models.main.price_in", "workspaces.a.model", "workspaces.b.model"],
+        ),
+        (
+            "[agent]\nmodel = \"best\"\nfallback = [\"worst\", \"main\", \"main\"]\n[workspaces.a]\n[workspaces.b]\n",
+            &[],
+            &["agent.model", "agent.fallback: there is no model", "agent.fallback: \"main\" is named twice"],
+        ),
+        (
+            "[agent]\nfallback = [\"spare\"]\n[models.spare]\nprovider = \"openai\"\nmodel = \"x\"\n\
+             [providers.openai]\nbase_url = \"ftp://x\"\nproxy = \"socks5://x\"\nca_file = \"no/such\"\n\
+             api_key = { env = \"NO_SUCH\" }\nheaders = { x = { env = \"NO_SUCH\" } }\n",
+            &[("OPENAI_API_KEY", "")],
+            &["openai.base_url", "openai.proxy", "openai.ca_file", "openai.api_key", "openai.headers"],
+        ),
+    ];
+    for (file, pairs, expected) in cases {
+        let told = load_with(file, pairs).expect_err(file);
+        for part in *expected {
+            assert_eq!(told.matches(part).count(), 1, "{file:?}: {part:?} in\n{told}");
+        }
+        assert_eq!(told.lines().count(), expected.len(), "{file:?}:\n{told}");
+    }
 }
 
 #[test]

@@ -6,34 +6,21 @@ use url::Url;
 
 use super::Resolver;
 use crate::config::{
-    BudgetConfig, CardOverrides, CredentialConfig, ErrorClass, ModelChain, ModelConfig, ModelsConfig, ProviderConfig,
-    RemoteConfig, RemoteKind, SpendLimit,
+    BudgetConfig, CardOverrides, CredentialConfig, ModelChain, ModelConfig, ModelsConfig, ProviderConfig, RemoteConfig,
+    RemoteKind, SpendLimit,
     raw::{ProviderKind, RawAgent, RawBudget, RawModel, RawProvider, RawSecret, RawWorkspace},
 };
 
 /// How long a key that a program printed is used, where nothing else is said.
 const KEEP_KEY_SECS: u32 = 300;
 
-/// What is tried with the next model unless the config says otherwise: all that another provider may
-/// do better. What one provider withholds for its content is not carried to the next.
-const FALLBACK_ON: [ErrorClass; 11] = [
-    ErrorClass::Unauthorized,
-    ErrorClass::NotFound,
-    ErrorClass::OutOfCredit,
-    ErrorClass::RateLimited,
-    ErrorClass::Unavailable,
-    ErrorClass::TooLong,
-    ErrorClass::NoTools,
-    ErrorClass::Refused,
-    ErrorClass::BadToolCall,
-    ErrorClass::Truncated,
-    ErrorClass::Transport,
-];
-
-/// The tables names are looked up in.
+/// The tables names are looked up in, and what was looked up so far: however often a model is named, it
+/// is made once and what is wrong with it told once.
 struct Known<'a> {
     models: &'a BTreeMap<String, RawModel>,
     providers: &'a BTreeMap<String, RawProvider>,
+    made_models: BTreeMap<String, Option<ModelConfig>>,
+    made_providers: BTreeMap<String, Option<ProviderConfig>>,
 }
 
 impl Resolver<'_> {
@@ -45,26 +32,34 @@ impl Resolver<'_> {
         providers: &BTreeMap<String, RawProvider>,
         workspaces: &BTreeMap<String, RawWorkspace>,
     ) -> Option<ModelsConfig> {
-        let known = Known { models, providers };
+        let mut known = Known { models, providers, made_models: BTreeMap::new(), made_providers: BTreeMap::new() };
         let name = agent.model.as_deref().unwrap_or("main");
-        let usual = self.chain(&known, ("agent.model", name), ("agent.fallback", &agent.fallback));
+        let usual = self.chain(&mut known, ("agent.model", name), ("agent.fallback", &agent.fallback));
         let mut of_workspaces = BTreeMap::new();
         for (slug, workspace) in workspaces {
-            let key = |field: &str| format!("workspaces.{slug}.{field}");
-            let name = workspace.model.as_deref().unwrap_or(name);
-            // What is only taken over from the agent may name the workspace's own model, which goes first.
-            let usual = || agent.fallback.iter().filter(|other| *other != name).cloned().collect();
-            let fallback = workspace.fallback.clone().unwrap_or_else(usual);
-            let chain = self.chain(&known, (&key("model"), name), (&key("fallback"), &fallback))?;
-            of_workspaces.insert(slug.clone(), chain);
+            let of_agent = |field: &str| format!("agent.{field}");
+            let own = |field: &str| format!("workspaces.{slug}.{field}");
+            let (key, name) = match &workspace.model {
+                Some(own_model) => (own("model"), own_model.as_str()),
+                None => (of_agent("model"), name),
+            };
+            let (fallback_key, fallback) = match &workspace.fallback {
+                Some(fallback) => (own("fallback"), fallback.clone()),
+                // What is only taken over from the agent may name the workspace's own model, which goes first.
+                None => {
+                    let others = agent.fallback.iter().filter(|other| *other != name);
+                    (of_agent("fallback"), others.cloned().collect())
+                }
+            };
+            let chain = self.chain(&mut known, (&key, name), (&fallback_key, &fallback));
+            of_workspaces.extend(chain.map(|chain| (slug.clone(), chain)));
         }
-        let fallback_on = agent.fallback_on.clone().unwrap_or_else(|| FALLBACK_ON.to_vec());
-        Some(ModelsConfig { usual: usual?, workspaces: of_workspaces, fallback_on })
+        Some(ModelsConfig { usual: usual?, workspaces: of_workspaces, fallback_on: agent.fallback_on.clone() })
     }
 
     fn chain(
         &mut self,
-        known: &Known<'_>,
+        known: &mut Known<'_>,
         (key, name): (&str, &str),
         (fallback_key, fallback): (&str, &[String]),
     ) -> Option<ModelChain> {
@@ -80,24 +75,28 @@ impl Resolver<'_> {
         Some(ModelChain { first: first?, fallback: rest })
     }
 
-    fn model(&mut self, known: &Known<'_>, named_by: &str, name: &str) -> Option<ModelConfig> {
+    fn model(&mut self, known: &mut Known<'_>, named_by: &str, name: &str) -> Option<ModelConfig> {
+        if let Some(made) = known.made_models.get(name) {
+            return made.clone();
+        }
         let Some(raw) = known.models.get(name) else {
             let names = names(known.models);
             self.complain(named_by, format!("there is no model named {name:?}; the models are: {names}"));
             return None;
         };
+        let made = self.new_model(known, name, raw);
+        known.made_models.insert(name.to_owned(), made.clone());
+        made
+    }
+
+    fn new_model(&mut self, known: &mut Known<'_>, name: &str, raw: &RawModel) -> Option<ModelConfig> {
+        let card = self.card(name, raw);
         let key = |field: &str| format!("models.{name}.{field}");
         let Some(provider_name) = &raw.provider else {
             self.complain(&key("provider"), "missing: name one of [providers]");
             return None;
         };
-        let Some(provider) = known.providers.get(provider_name) else {
-            let names = names(known.providers);
-            let message = format!("there is no provider named {provider_name:?}; the providers are: {names}");
-            self.complain(&key("provider"), message);
-            return None;
-        };
-        let provider = self.provider(provider_name, provider)?;
+        let provider = self.provider_of(known, &key("provider"), provider_name)?;
         let id = raw.model.clone().unwrap_or_default();
         match &provider {
             ProviderConfig::Remote(_) if id.is_empty() => {
@@ -108,7 +107,7 @@ impl Resolver<'_> {
         }
         let plain = ModelConfig::new(name, provider, &id);
         Some(ModelConfig {
-            card: self.card(name, raw),
+            card,
             temperature: raw.temperature,
             reasoning_effort: raw.reasoning_effort.clone(),
             parallel_tool_calls: raw.parallel_tool_calls,
@@ -157,6 +156,20 @@ impl Resolver<'_> {
         }
     }
 
+    fn provider_of(&mut self, known: &mut Known<'_>, named_by: &str, name: &str) -> Option<ProviderConfig> {
+        if let Some(made) = known.made_providers.get(name) {
+            return made.clone();
+        }
+        let Some(raw) = known.providers.get(name) else {
+            let names = names(known.providers);
+            self.complain(named_by, format!("there is no provider named {name:?}; the providers are: {names}"));
+            return None;
+        };
+        let made = self.provider(name, raw);
+        known.made_providers.insert(name.to_owned(), made.clone());
+        made
+    }
+
     fn provider(&mut self, name: &str, raw: &RawProvider) -> Option<ProviderConfig> {
         let kind = match raw.kind {
             None => {
@@ -175,33 +188,29 @@ impl Resolver<'_> {
 
     fn remote(&mut self, name: &str, kind: RemoteKind, raw: &RawProvider) -> Option<RemoteConfig> {
         let key = |field: &str| format!("providers.{name}.{field}");
-        let Some(address) = raw.base_url.as_deref().or(kind.usual_address()) else {
+        let problems = self.problems.len();
+        let address = raw.base_url.as_deref().or(kind.usual_address());
+        if address.is_none() {
             self.complain(&key("base_url"), "missing: set it to your resource, https://NAME.openai.azure.com");
-            return None;
-        };
-        let base_url = self.http_url(&key("base_url"), address)?;
-        let credential = match &raw.api_key {
-            Some(secret) => Some(self.credential(&key("api_key"), secret)?),
-            None => None,
-        };
-        if credential.is_none() && base_url.scheme() == "https" && asks_for_a_key(&base_url) {
+        }
+        let base_url = address.and_then(|address| self.http_url(&key("base_url"), address));
+        let credential = raw.api_key.as_ref().and_then(|secret| self.credential(&key("api_key"), secret));
+        if raw.api_key.is_none()
+            && base_url.as_ref().is_some_and(|base_url| base_url.scheme() == "https" && asks_for_a_key(base_url))
+        {
             self.complain(&key("api_key"), missing_key(kind));
-            return None;
         }
         let mut extra_headers = Vec::new();
         for (header, secret) in &raw.headers {
-            extra_headers.push((header.clone(), self.secret(&key("headers"), secret)?));
+            extra_headers.extend(self.secret(&key("headers"), secret).map(|secret| (header.clone(), secret)));
         }
-        let proxy = match &raw.proxy {
-            Some(address) => Some(self.proxy(&key("proxy"), address)?),
-            None => None,
-        };
-        let ca_certificates = match &raw.ca_file {
-            Some(path) => Some(self.ca_file(&key("ca_file"), path)?),
-            None => None,
-        };
+        let proxy = raw.proxy.as_deref().and_then(|address| self.proxy(&key("proxy"), address));
+        let ca_certificates = raw.ca_file.as_deref().and_then(|path| self.ca_file(&key("ca_file"), path));
+        if self.problems.len() > problems {
+            return None;
+        }
         let secs = |secs: Option<u32>, usual| secs.map_or(usual, |secs| Duration::from_secs(u64::from(secs)));
-        let usual = RemoteConfig::new(kind, base_url);
+        let usual = RemoteConfig::new(kind, base_url?);
         Some(RemoteConfig {
             credential,
             auth: raw.auth.unwrap_or(usual.auth),
