@@ -136,13 +136,28 @@ impl Listing {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
             Err(error) => return self.complain(dir, format!("cannot be listed: {error}")),
         };
-        for entry in entries.flatten() {
+        for entry in entries {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.complain(dir, format!("cannot be listed to the end: {error}"));
+                    continue;
+                }
+            };
             let name = entry.file_name().to_string_lossy().into_owned();
-            // Links count as what they point to; a link that leads nowhere is no file.
-            let Ok(about) = std::fs::metadata(entry.path()) else { continue };
             if name.starts_with('.') {
                 continue;
             }
+            // Links count as what they point to.
+            let about = match std::fs::metadata(entry.path()) {
+                Ok(about) => about,
+                Err(error) => {
+                    if counts_as_ours(&entry.path(), &error) {
+                        self.complain(&entry.path(), format!("cannot be looked at: {error}"));
+                    }
+                    continue;
+                }
+            };
             let path = format!("{prefix}{name}");
             if about.is_dir() && depth < DEEPEST {
                 self.add(&entry.path(), &format!("{path}/"), depth + 1);
@@ -156,9 +171,19 @@ impl Listing {
         }
     }
 
-    fn complain(&mut self, dir: &Path, reason: String) {
-        self.problems.push(Flaw::at(0, reason).of(dir.display().to_string()));
+    fn complain(&mut self, path: &Path, reason: String) {
+        self.problems.push(Flaw::at(0, reason).of(path.display().to_string()));
     }
+}
+
+/// Whether what cannot be looked at must not be taken for deleted. A link that leads nowhere is one of
+/// our files or folders if its name could be theirs; what went away since the folder was listed is gone.
+fn counts_as_ours(path: &Path, error: &std::io::Error) -> bool {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return true;
+    }
+    let could_be = path.extension().is_none_or(|extension| extension == "md");
+    could_be && std::fs::symlink_metadata(path).is_ok()
 }
 
 #[cfg(test)]
@@ -211,6 +236,23 @@ mod tests {
         assert!(Listing::of(dir.path()).is_still(&old));
         fs::remove_file(&path).unwrap();
         assert!(!Listing::of(dir.path()).is_still(&old), "a file that is gone");
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_told_and_not_taken_for_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.md"), "text").unwrap();
+        // Editors lock a file by a hidden link to nowhere.
+        for name in ["b.md", "skills", ".#a.md", "notes.txt"] {
+            std::os::unix::fs::symlink("nowhere", dir.path().join(name)).unwrap();
+        }
+        // A link to itself cannot be followed, whoever asks.
+        std::os::unix::fs::symlink("c.txt", dir.path().join("c.txt")).unwrap();
+        let listing = Listing::of(dir.path());
+        assert_eq!(listing.paths().collect::<Vec<_>>(), ["a.md"]);
+        let told = listing.problems().iter().map(|problem| (problem.file.rsplit('/').next().unwrap(), &problem.reason));
+        let told: Vec<_> = told.map(|(file, reason)| (file, reason.starts_with("cannot be looked at: "))).collect();
+        assert_eq!(told, [("b.md", true), ("c.txt", true), ("skills", true)]);
     }
 
     #[test]

@@ -57,6 +57,22 @@ async fn the_nearest_system_prompt_wins() {
 }
 
 #[tokio::test]
+async fn a_tool_switched_off_stays_off_while_its_file_cannot_be_looked_at() {
+    let app = TestApp::setup().rule(|_| Some(Turn::says("Done."))).start().await;
+    write(&app, "tools/search_work_items.md", "---\nenabled: false\n---\nSearches.\n");
+    answered(&app, "MOB-3", "hello").await;
+    let file = app.home().join("tools/search_work_items.md");
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("nowhere", &file).unwrap();
+    answered(&app, "MOB-4", "hello").await;
+    for number in [1, 2] {
+        let request = app.model.until_request(number).await;
+        assert!(!request.tools().contains(&"search_work_items"), "request {number}: {:?}", request.tools());
+    }
+    assert!(app.log().contains("cannot be looked at"), "{}", app.log());
+}
+
+#[tokio::test]
 async fn an_edit_counts_from_the_next_turn_and_a_broken_one_changes_nothing() {
     let app = TestApp::setup().rule(|_| Some(Turn::says("Done."))).start().await;
     write(&app, "prompts/system.md", "Version one.");
