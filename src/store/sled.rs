@@ -168,7 +168,8 @@ fn settle(files: &Files, backup: &Path, list: &Path, lost_some: bool) -> Result<
         );
     }
     let lost_some = lost_some || records_missing > 0;
-    runs::void_leases(&mut view)?;
+    runs::void_leases(&mut view, now)?;
+    runs::pull_in(&mut view, now)?;
     let installations_restored = restore_installations(&mut view, backup, lost_some)?;
     let runs_restored = if lost_some { roster::restore(&mut view, &roster::read(list, now), now)? } else { 0 };
     let installations = ledger::installations(&view)?;

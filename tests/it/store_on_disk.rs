@@ -407,6 +407,40 @@ async fn a_look_at_a_store_tells_what_the_next_opening_tells_and_leaves_it_to_th
 }
 
 #[tokio::test]
+async fn a_clock_that_was_ahead_holds_nothing_up_after_it_was_put_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = Timestamp::now();
+    let ahead = now + SignedDuration::from_hours(24 * 30);
+    let soon = now + SignedDuration::from_hours(1);
+    let (leased, retrying, waiting) = (new_run(), new_run(), new_run());
+    let store = open(dir.path());
+    for (run, due_at) in [(&retrying, ahead), (&leased, ahead), (&waiting, soon)] {
+        store.accept(prompted(run, &prompt("hello", None)), ahead, due_at).await.unwrap();
+        if *run != waiting {
+            let claimed = store.claim(ahead, ahead + SignedDuration::from_mins(1)).await.unwrap().unwrap();
+            if *run == retrying {
+                let at = ahead + SignedDuration::from_secs(30);
+                store.release(claimed.lease, Release::Retry { at }, ahead).await.unwrap();
+            }
+        }
+    }
+    store.close().await;
+    drop(store);
+
+    let store = open(dir.path());
+    let now = Timestamp::now();
+    let mut claimed = Vec::new();
+    while let Some(claim) = store.claim(now, now + SignedDuration::from_mins(1)).await.unwrap() {
+        claimed.push(claim.lease.run);
+    }
+    claimed.sort();
+    let mut expected = [leased.id, retrying.id];
+    expected.sort();
+    assert_eq!(claimed, expected);
+    assert_eq!(store.next_due().await.unwrap().map(|at| at.as_second()), Some(soon.as_second()));
+}
+
+#[tokio::test]
 async fn a_look_at_no_store_makes_none_and_one_in_use_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(probe(&dir.path().join("absent")).unwrap(), Condition::Missing);

@@ -21,13 +21,13 @@
 //!
 //! "At once" is before all others where a stop is among what waits.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     kept::Kept,
     records::{
         InboxItem, decode, decode_text, encode_text, gist_key, gist_key_run, inbox_key, inbox_key_number, journal_end,
-        journal_key, queue_key_parts, run_key, touched_key_run,
+        journal_key, queue_key, queue_key_parts, run_key, touched_key_run,
     },
     retention,
     roster::Listed,
@@ -45,6 +45,9 @@ use crate::{
         Waiting, WaitingPrompt,
     },
 };
+
+/// Longer than any wait for another attempt.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) fn accept(
     view: &mut View<'_>,
@@ -211,7 +214,7 @@ pub(super) fn gists(view: &View<'_>, work_item: WorkItemId, limit: usize) -> Res
 
 /// Makes every leased run due at once. Only one process owns the store, so whoever held a lease
 /// when it is opened is gone.
-pub(super) fn void_leases(view: &mut View<'_>) -> Result<(), StoreError> {
+pub(super) fn void_leases(view: &mut View<'_>, now: Timestamp) -> Result<(), StoreError> {
     for (key, _) in view.scan_prefix(Table::Leases, b"", usize::MAX)? {
         let (_, id) = queue_key_parts(&key)?;
         let mut run = match Kept::load(view, id) {
@@ -220,11 +223,30 @@ pub(super) fn void_leases(view: &mut View<'_>) -> Result<(), StoreError> {
             Ok(None) | Err(StoreError::Unreadable { .. }) => continue,
             Err(error) => return Err(error),
         };
-        // The last touch lies in the past by the caller's clock, which need not be the machine's.
+        // The last touch keeps the order of the runs. It lies ahead where the clock was put back.
         let stop_waits = waiting(view, id)?.stop.is_some();
-        let at = if stop_waits { FIRST_IN_LINE } else { run.stored.record.touched_at };
+        let at = if stop_waits { FIRST_IN_LINE } else { run.stored.record.touched_at.min(now) };
         run.stored.record.state = RunState::Due { at };
         run.save(view)?;
+    }
+    Ok(())
+}
+
+/// Makes due at once what waits for a time nobody asks for: a clock that was ahead has set it.
+pub(super) fn pull_in(view: &mut View<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let latest = now.saturating_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX);
+    let after = queue_key(latest, RunId(uuid::Uuid::max()));
+    for (key, _) in view.scan_between(Table::Queue, &after, &queue_key(Timestamp::MAX, RunId(uuid::Uuid::max())))? {
+        let (_, id) = queue_key_parts(&key)?;
+        match Kept::load(view, id) {
+            Ok(Some(mut run)) => {
+                run.stored.record.state = RunState::Due { at: now };
+                run.save(view)?;
+            }
+            // Left to `claim`.
+            Ok(None) | Err(StoreError::Unreadable { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
