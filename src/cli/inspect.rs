@@ -1,5 +1,5 @@
-//! `aileron installations` and `aileron letters`: what the store holds, asked of the running server
-//! or read directly if none runs.
+//! `aileron installations` and `aileron letters`, and for `usage` too: what the store holds, asked of the
+//! running server or read directly if none runs.
 
 use std::{path::Path, process::ExitCode};
 
@@ -10,7 +10,7 @@ use super::{configured, say};
 use crate::{
     config::{StoreConfig, load::Sources},
     server::control::{self, InstallationLine},
-    store::{Letter, Store, StoreError, sled::SledStore},
+    store::{Store, StoreError, sled::SledStore},
 };
 
 #[derive(Debug, clap::Args)]
@@ -22,15 +22,8 @@ pub(super) struct Options {
 
 pub(super) async fn installations(sources: &Sources, options: &Options) -> anyhow::Result<ExitCode> {
     let config = configured(sources)?;
-    let mut lines: Vec<InstallationLine> = match source(&config.store).await? {
-        Source::Server => ask_server(&config.store.data_dir, "/installations").await?,
-        Source::Store(store) => {
-            let lines = control::installation_lines(store.as_ref()).await.map_err(anyhow::Error::msg)?;
-            store.close().await;
-            lines
-        }
-        Source::Nothing => Vec::new(),
-    };
+    let read = async |store: &dyn Store| control::installation_lines(store).await.map_err(anyhow::Error::msg);
+    let mut lines = told(&config.store, "/installations", read).await?;
     if let Some(fixed) = &config.plane.fixed {
         lines.push(fixed_line(fixed));
     }
@@ -63,15 +56,7 @@ fn fixed_line(fixed: &crate::config::FixedTokenConfig) -> InstallationLine {
 
 pub(super) async fn letters(sources: &Sources, options: &Options) -> anyhow::Result<ExitCode> {
     let config = configured(sources)?;
-    let letters: Vec<Letter> = match source(&config.store).await? {
-        Source::Server => ask_server(&config.store.data_dir, "/letters").await?,
-        Source::Store(store) => {
-            let letters = store.letters().await?;
-            store.close().await;
-            letters
-        }
-        Source::Nothing => Vec::new(),
-    };
+    let letters = told(&config.store, "/letters", async |store: &dyn Store| Ok(store.letters().await?)).await?;
     if options.json {
         say(&serde_json::to_string_pretty(&letters)?);
         return Ok(ExitCode::SUCCESS);
@@ -85,25 +70,28 @@ pub(super) async fn letters(sources: &Sources, options: &Options) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) enum Source {
-    Server,
-    Store(Box<dyn Store>),
-    /// The data directory does not exist yet.
-    Nothing,
-}
-
-pub(super) async fn source(config: &StoreConfig) -> anyhow::Result<Source> {
+/// What the running server tells at `path`; if none runs, what `read` finds in the store. Nothing if
+/// there is no data directory yet.
+pub(super) async fn told<T: DeserializeOwned>(
+    config: &StoreConfig,
+    path: &str,
+    read: impl AsyncFnOnce(&dyn Store) -> anyhow::Result<Vec<T>>,
+) -> anyhow::Result<Vec<T>> {
     if !config.data_dir.exists() {
-        return Ok(Source::Nothing);
+        return Ok(Vec::new());
     }
     match SledStore::open(&config.data_dir) {
-        Ok(opened) => Ok(Source::Store(Box::new(opened.store))),
-        Err(StoreError::Locked { .. }) => Ok(Source::Server),
+        Ok(opened) => {
+            let found = read(&opened.store).await;
+            opened.store.close().await;
+            found
+        }
+        Err(StoreError::Locked { .. }) => ask_server(&config.data_dir, path).await,
         Err(error) => Err(error).context("the store cannot be opened"),
     }
 }
 
-pub(super) async fn ask_server<T: DeserializeOwned>(data_dir: &Path, path: &str) -> anyhow::Result<T> {
+async fn ask_server<T: DeserializeOwned>(data_dir: &Path, path: &str) -> anyhow::Result<T> {
     let socket = control::socket_path(data_dir);
     let client = reqwest::Client::builder().unix_socket(socket.as_path()).build().context("no HTTP client")?;
     let response = client

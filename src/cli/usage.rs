@@ -4,15 +4,12 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
-use super::{
-    configured,
-    inspect::{Source, ask_server, source},
-    say,
-};
+use super::{configured, inspect::told, say};
 use crate::{
     config::{Config, load::Sources},
     domain::usage::Spent,
-    server::control::usage::{Days, RunLine, UsageLine, run_lines, usage_lines},
+    server::control::usage::{Days, run_lines, usage_lines},
+    store::Store,
 };
 
 #[derive(Debug, clap::Args)]
@@ -38,17 +35,9 @@ enum By {
 
 pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result<ExitCode> {
     let config = configured(sources)?;
-    let source = source(&config.store).await?;
     if options.by == By::Run {
-        let mut lines: Vec<RunLine> = match source {
-            Source::Server => ask_server(&config.store.data_dir, "/usage/runs").await?,
-            Source::Store(store) => {
-                let lines = run_lines(store.as_ref()).await.map_err(anyhow::Error::msg)?;
-                store.close().await;
-                lines
-            }
-            Source::Nothing => Vec::new(),
-        };
+        let read = async |store: &dyn Store| run_lines(store).await.map_err(anyhow::Error::msg);
+        let mut lines = told(&config.store, "/usage/runs", read).await?;
         lines.iter_mut().for_each(|line| name_fixed(&config, &mut line.workspace));
         if options.json {
             say(&serde_json::to_string_pretty(&lines)?);
@@ -61,15 +50,8 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     let until = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let from = until.checked_sub(i32::from(options.days.saturating_sub(1)).days()).unwrap_or(until);
     let days = Days { from, until };
-    let mut lines: Vec<UsageLine> = match source {
-        Source::Server => ask_server(&config.store.data_dir, &format!("/usage?from={from}&until={until}")).await?,
-        Source::Store(store) => {
-            let lines = usage_lines(store.as_ref(), days).await.map_err(anyhow::Error::msg)?;
-            store.close().await;
-            lines
-        }
-        Source::Nothing => Vec::new(),
-    };
+    let read = async |store: &dyn Store| usage_lines(store, days).await.map_err(anyhow::Error::msg);
+    let mut lines = told(&config.store, &format!("/usage?from={from}&until={until}"), read).await?;
     lines.iter_mut().for_each(|line| name_fixed(&config, &mut line.workspace));
     if options.json {
         say(&serde_json::to_string_pretty(&lines)?);

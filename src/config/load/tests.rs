@@ -200,7 +200,7 @@ fn several_wrong_values_are_all_told_at_once() {
 #[test]
 fn what_is_wrong_with_models_is_told_once_however_often_they_are_named() {
     let two = "[workspaces.a]\nfallback = []\n[workspaces.b]\nmodel = \"main\"\n";
-    let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+    let cases: &[Case] = &[
         (two, &[("OPENAI_API_KEY", "")], &["providers.openai.api_key"]),
         (
             "[models.main]\nprice_in = -1.0\n[workspaces.a]\nmodel = \"best\"\n[workspaces.b]\nmodel = \"worst\"\n",

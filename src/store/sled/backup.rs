@@ -6,12 +6,11 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    io,
     path::{Path, PathBuf},
 };
 
-use super::records::StoredInstallation;
+use super::{open::replace_private, records::StoredInstallation};
 use crate::domain::installation::Installation;
 
 /// Where the copy is.
@@ -27,11 +26,7 @@ pub(super) fn write(path: &Path, installations: &[Installation]) -> io::Result<(
     if fs::read(path).is_ok_and(|present| present == text) {
         return Ok(());
     }
-    let draft = path.with_extension("json.new");
-    let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
+    replace_private(path, &text)?;
     match path.parent() {
         Some(dir) => File::open(dir)?.sync_all(),
         None => Ok(()),

@@ -10,8 +10,8 @@
 use std::{
     cell::Cell,
     fs::{self, DirBuilder, File, TryLockError},
-    io,
-    os::unix::fs::{DirBuilderExt, FileExt},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt as _},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     time::Duration,
@@ -307,6 +307,18 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, StoreError> {
 /// Creates what is missing of `dir`, readable by its owner only: the store holds tokens.
 pub(super) fn create_private(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Replaces a file as a whole, readable by its owner only, and returns it open at its end. Its content is
+/// on the disk then, its name need not be.
+pub(super) fn replace_private(path: &Path, content: &[u8]) -> io::Result<File> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    Ok(file)
 }
 
 fn move_aside(data_dir: &Path, dir: &Path) -> io::Result<PathBuf> {

@@ -10,7 +10,6 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -19,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     kept::Kept,
+    open::replace_private,
     records::touched_key_run,
     retention,
     view::{Table, View},
@@ -194,19 +194,14 @@ fn newest(runs: impl Iterator<Item = Listed>, now: Timestamp) -> Vec<Listed> {
     listed
 }
 
-/// Writes the list as a whole, readable by its owner only, and returns it open at its end.
+/// Writes the list as a whole and returns it open at its end.
 fn replace(path: &Path, listed: &[Listed]) -> io::Result<File> {
     let mut lines = Vec::new();
     for listed in listed.iter().rev() {
         serde_json::to_writer(&mut lines, listed)?;
         lines.push(b'\n');
     }
-    let draft = path.with_extension("jsonl.new");
-    let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(&lines)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    Ok(file)
+    replace_private(path, &lines)
 }
 
 #[cfg(test)]
