@@ -46,31 +46,11 @@ pub(super) fn create(world: &mut World, call: &Call, home: WorkspaceId, project:
     {
         return Err(taken("Issue", existing.id));
     }
-    let default_state = record.states.iter().find(|state| state.group == "backlog").or(record.states.first());
     let now = Timestamp::now();
     let mut item = Item {
-        id: WorkItemId(Uuid::new_v4()),
-        sequence: record.items.iter().map(|item| item.sequence).max().unwrap_or(0) + 1,
-        name: String::new(),
-        description_html: "<p></p>".to_owned(),
-        priority: "none".to_owned(),
-        state: default_state.ok_or_else(missing)?.id,
-        assignees: Vec::new(),
-        labels: Vec::new(),
-        parent: None,
-        start_date: None,
-        target_date: None,
         external,
-        created_by: bot,
-        updated_by: None,
-        created_at: now,
-        updated_at: now,
-        completed_at: None,
-        comments: Vec::new(),
         history: vec![change(bot, now, "created", None, (None, None))],
-        links: Vec::new(),
-        relations: Vec::new(),
-        attachments: Vec::new(),
+        ..Item::blank(record, bot, now).ok_or_else(missing)?
     };
     let mut body = body.clone();
     if body.get("name").is_none() {
@@ -98,19 +78,16 @@ pub(super) fn update(
     let (bot, now) = (workspace.bot, Timestamp::now());
     let record = workspace.project(project).ok_or_else(missing)?;
     let before = record.item(id).ok_or_else(missing)?;
-    let mut draft = copy_of(before);
+    let mut draft = before.clone();
     set_fields(&mut draft, record, workspace, body)?;
     // The log tells what was asked for, also where nothing came of it.
     let asked = body.as_object().into_iter().flatten().map(|(field, value)| {
         let old = json::item(workspace, record, before).get(field).map(ToString::to_string);
         change(bot, now, "updated", Some(field), (old, Some(value.to_string())))
     });
-    let asked: Vec<_> = asked.collect();
+    draft.history.extend(asked);
     let item = workspace.project_mut(project).and_then(|project| project.item_mut(id)).ok_or_else(missing)?;
-    let comments = std::mem::take(&mut item.comments);
-    let mut history = std::mem::take(&mut item.history);
-    history.extend(asked);
-    *item = Item { comments, history, updated_at: now, updated_by: Some(bot), ..draft };
+    *item = Item { updated_at: now, updated_by: Some(bot), ..draft };
     shown(workspace, project, id, 200)
 }
 
@@ -132,26 +109,6 @@ fn strip_external(body: &mut Value) {
     if let Value::Object(body) = body {
         body.remove("external_id");
         body.remove("external_source");
-    }
-}
-
-/// Everything but what hangs on the item.
-fn copy_of(item: &Item) -> Item {
-    Item {
-        name: item.name.clone(),
-        description_html: item.description_html.clone(),
-        priority: item.priority.clone(),
-        assignees: item.assignees.clone(),
-        labels: item.labels.clone(),
-        start_date: item.start_date.clone(),
-        target_date: item.target_date.clone(),
-        external: item.external.clone(),
-        comments: Vec::new(),
-        history: Vec::new(),
-        links: item.links.clone(),
-        relations: item.relations.clone(),
-        attachments: item.attachments.clone(),
-        ..*item
     }
 }
 

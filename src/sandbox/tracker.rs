@@ -3,41 +3,16 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::world::{External, Item, Project, World};
-use crate::domain::ids::{RunId, WorkItemId};
+use crate::domain::ids::RunId;
 
 /// Adds an empty work item to the first project of a workspace and gives its key.
 pub(super) fn add_item(world: &mut World, workspace: usize, name: &str) -> Option<String> {
     let workspace = world.workspaces.get_mut(workspace)?;
     let author = workspace.people.first()?.id;
     let project = workspace.projects.first_mut()?;
-    let now = Timestamp::now();
-    let item = Item {
-        id: WorkItemId(Uuid::new_v4()),
-        sequence: project.items.iter().map(|item| item.sequence).max().unwrap_or(0) + 1,
-        name: name.to_owned(),
-        description_html: "<p></p>".to_owned(),
-        priority: "none".to_owned(),
-        state: project.states.first()?.id,
-        assignees: Vec::new(),
-        labels: Vec::new(),
-        parent: None,
-        start_date: None,
-        target_date: None,
-        external: External::default(),
-        created_by: author,
-        updated_by: None,
-        created_at: now,
-        updated_at: now,
-        completed_at: None,
-        comments: Vec::new(),
-        history: Vec::new(),
-        links: Vec::new(),
-        relations: Vec::new(),
-        attachments: Vec::new(),
-    };
+    let item = Item { name: name.to_owned(), ..Item::blank(project, author, Timestamp::now())? };
     let key = project.key_of(&item);
     project.items.push(item);
     Some(key)

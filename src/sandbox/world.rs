@@ -110,6 +110,7 @@ impl External {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Item {
     pub(super) id: WorkItemId,
     pub(super) sequence: u64,
@@ -138,6 +139,7 @@ pub(super) struct Item {
     pub(super) attachments: Vec<Attachment>,
 }
 
+#[derive(Clone)]
 pub(super) struct Comment {
     pub(super) id: CommentId,
     pub(super) html: String,
@@ -151,6 +153,7 @@ pub(super) struct Comment {
 }
 
 /// One entry of a work item's change log.
+#[derive(Clone)]
 pub(super) struct Change {
     pub(super) id: Uuid,
     pub(super) verb: String,
@@ -312,6 +315,35 @@ impl Person {
 }
 
 impl Item {
+    /// The next one of a project, with nothing in it; none if the project has no states.
+    pub(super) fn blank(project: &Project, author: UserId, now: Timestamp) -> Option<Self> {
+        let state = project.states.iter().find(|state| state.group == "backlog").or(project.states.first())?;
+        Some(Self {
+            id: WorkItemId(Uuid::new_v4()),
+            sequence: project.items.iter().map(|item| item.sequence).max().unwrap_or(0) + 1,
+            name: String::new(),
+            description_html: "<p></p>".to_owned(),
+            priority: "none".to_owned(),
+            state: state.id,
+            assignees: Vec::new(),
+            labels: Vec::new(),
+            parent: None,
+            start_date: None,
+            target_date: None,
+            external: External::default(),
+            created_by: author,
+            updated_by: None,
+            created_at: now,
+            updated_at: now,
+            completed_at: None,
+            comments: Vec::new(),
+            history: Vec::new(),
+            links: Vec::new(),
+            relations: Vec::new(),
+            attachments: Vec::new(),
+        })
+    }
+
     pub(super) fn picture_of(&self, comment: &Comment, author: String) -> CommentPicture {
         CommentPicture {
             id: comment.id,

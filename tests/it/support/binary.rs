@@ -36,25 +36,17 @@ pub(crate) struct Finished {
 impl Running {
     /// Starts the binary in `home`; its standard error is appended to `home/stderr.log`.
     pub(crate) fn start(home: &Path, arguments: &[&str], settings: &Settings) -> Self {
-        let stderr = OpenOptions::new().create(true).append(true).open(home.join("stderr.log")).unwrap();
-        let mut child = command(home, arguments, settings)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::from(stderr))
-            .spawn()
-            .expect("the binary starts");
-        let lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
-        Self { child, lines, drain: JoinSet::new() }
+        Self::start_with(home, arguments, settings, Stdio::null())
     }
 
     /// Starts the binary with an open standard input.
     pub(crate) fn talking(home: &Path, arguments: &[&str], settings: &Settings) -> Self {
+        Self::start_with(home, arguments, settings, Stdio::piped())
+    }
+
+    fn start_with(home: &Path, arguments: &[&str], settings: &Settings, stdin: Stdio) -> Self {
         let stderr = OpenOptions::new().create(true).append(true).open(home.join("stderr.log")).unwrap();
-        let mut child = command(home, arguments, settings)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::from(stderr))
-            .spawn()
-            .expect("the binary starts");
+        let mut child = spawn(home, arguments, settings, stdin, Stdio::from(stderr));
         let lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
         Self { child, lines, drain: JoinSet::new() }
     }
@@ -131,21 +123,13 @@ impl Running {
 
 /// Runs the binary to its end.
 pub(crate) async fn run(home: &Path, arguments: &[&str], settings: &Settings) -> Finished {
-    let what = format!("the end of `aileron {}`", arguments.join(" "));
-    let output = within(&what, command(home, arguments, settings).output()).await.unwrap();
-    Finished {
-        status: output.status,
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    run_with(home, arguments, settings, b"").await
 }
 
 /// Runs the binary to its end with this on standard input.
 pub(crate) async fn run_with(home: &Path, arguments: &[&str], settings: &Settings, input: &[u8]) -> Finished {
     let what = format!("the end of `aileron {}`", arguments.join(" "));
-    let mut command = command(home, arguments, settings);
-    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = piped.spawn().expect("the binary starts");
+    let mut child = spawn(home, arguments, settings, Stdio::piped(), Stdio::piped());
     let mut stdin = child.stdin.take().expect("standard input is open");
     stdin.write_all(input).await.unwrap();
     drop(stdin);
@@ -164,10 +148,10 @@ pub(crate) fn write(home: &Path, name: &str, text: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn command(home: &Path, arguments: &[&str], settings: &Settings) -> Command {
+fn spawn(home: &Path, arguments: &[&str], settings: &Settings, stdin: Stdio, stderr: Stdio) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aileron"));
     command.args(arguments).env_clear().envs(settings).current_dir(home);
     command.env("PATH", "/usr/bin:/bin").env("RUST_BACKTRACE", "1");
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    command
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr).kill_on_drop(true);
+    command.spawn().expect("the binary starts")
 }
