@@ -97,7 +97,7 @@ pub struct Retention {
     pub keep_runs: SignedDuration,
     /// Beyond this many runs the finished ones give way, the oldest first.
     pub max_runs: u64,
-    /// The keys by which events are told to be known.
+    /// The keys by which events are told to be known, and what was spent on which day.
     pub keep_keys: SignedDuration,
 }
 

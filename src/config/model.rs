@@ -182,8 +182,8 @@ pub struct RemoteConfig {
     /// Azure's `api-version`, and Anthropic's `anthropic-version`.
     pub api_version: Option<String>,
     pub extra_headers: Vec<(String, SecretString)>,
-    /// Takes the place of the proxy the environment names.
-    pub proxy: Option<Url>,
+    /// Takes the place of the proxy the environment names. Its address may hold a password.
+    pub proxy: Option<SecretString>,
     /// Certificates trusted besides the system's, as PEM.
     pub ca_certificates: Option<String>,
     pub connect_timeout: Duration,

@@ -266,6 +266,18 @@ fn several_keys_of_the_wrong_type_are_all_told_at_once() {
 }
 
 #[test]
+fn nothing_that_prints_a_configuration_prints_a_secret() {
+    let file = "[providers.openai]\nproxy = \"http://me:hidden-1@proxy:3128\"\napi_key = \"hidden-2\"\n\
+                headers = { x = \"hidden-3\" }\n";
+    let pairs = [("OPENAI_API_KEY", ""), ("PLANE_WEBHOOK_SECRET", "hidden-4"), ("PLANE_CLIENT_SECRET", "hidden-5")];
+    let config = load_with(file, &pairs).unwrap();
+    let ProviderConfig::Remote(provider) = &config.models.usual.first.provider else { panic!() };
+    assert_eq!(provider.proxy.as_ref().unwrap().expose_secret(), "http://me:hidden-1@proxy:3128/");
+    let printed = format!("{config:?}");
+    assert!(printed.contains("proxy: Some(") && !printed.contains("hidden"), "{printed}");
+}
+
+#[test]
 fn a_query_stays_in_a_providers_address() {
     let config = load_with("", &[("OPENAI_BASE_URL", "https://x.azure.com/openai/v1?api-version=preview")]).unwrap();
     let ProviderConfig::Remote(provider) = config.models.usual.first.provider else { panic!() };

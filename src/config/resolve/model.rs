@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
+use secrecy::SecretString;
 use url::Url;
 
 use super::Resolver;
@@ -244,13 +245,13 @@ impl Resolver<'_> {
     }
 
     /// Unlike other addresses a proxy's may hold a user and a password.
-    fn proxy(&mut self, key: &str, address: &str) -> Option<Url> {
+    fn proxy(&mut self, key: &str, address: &str) -> Option<SecretString> {
         let url: Url = self.parsed(key, address, "an address such as http://proxy.example.com:3128")?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             self.complain(key, "expected the address of an http or https proxy");
             return None;
         }
-        Some(url)
+        Some(SecretString::from(String::from(url)))
     }
 
     fn ca_file(&mut self, key: &str, path: &Path) -> Option<String> {

@@ -1,5 +1,7 @@
 //! The HTTP client of one provider: its proxy, its certificates, its patience.
 
+use secrecy::ExposeSecret as _;
+
 use super::SetupError;
 use crate::config::RemoteConfig;
 
@@ -16,7 +18,7 @@ pub fn http_client(provider: &RemoteConfig) -> Result<reqwest::Client, SetupErro
         .connect_timeout(provider.connect_timeout)
         .user_agent(concat!("aileron/", env!("CARGO_PKG_VERSION")));
     if let Some(proxy) = &provider.proxy {
-        builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(trouble)?);
+        builder = builder.proxy(reqwest::Proxy::all(proxy.expose_secret()).map_err(trouble)?);
     }
     if let Some(pem) = &provider.ca_certificates {
         let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes());
