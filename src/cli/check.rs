@@ -113,7 +113,7 @@ fn check_store(report: &mut Report, config: &StoreConfig) {
              damage; `aileron serve` goes on without them and looks in Plane for prompts that were not answered yet"
         )),
         Ok(Condition::Damaged { reason }) => report.bad(&format!(
-            "the store in {dir} is damaged ({reason}). Nothing was changed: the next `aileron serve` sets it aside, \
+            "the store in {dir} is damaged ({reason}). It was left where it is: the next `aileron serve` sets it aside, \
              begins an empty one with the {} installations in installations.json, and looks in Plane for prompts \
              that were not answered yet in the runs listed in runs.jsonl. If a workspace is missing then, install the \
              app again there. Conversations are forgotten",

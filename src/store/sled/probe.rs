@@ -1,4 +1,4 @@
-//! A look at a store without taking it into use. Nothing is made, set aside or put right, so whoever
+//! A look at a store without taking it into use. None is made, set aside or put right, so whoever
 //! opens it next still finds what is amiss, and tells it.
 
 use std::{
