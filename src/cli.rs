@@ -101,5 +101,21 @@ fn say(line: &str) {
 /// Writes at once and without a line end. Whoever no longer reads, as `head` does, misses it.
 fn put(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(printable(text).as_bytes()).and_then(|()| out.flush());
+}
+
+/// Without what a terminal would obey: models and work items may hold any text.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_given_text_and_no_orders() {
+        let text = printable("a\u{1b}]52;c;ZXZpbA==\u{7} b\r\n\tc\u{9b}2J é");
+        assert_eq!(text, "a]52;c;ZXZpbA== b\n\tc2J é");
+    }
 }

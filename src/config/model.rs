@@ -187,7 +187,7 @@ pub struct RemoteConfig {
     /// Certificates trusted besides the system's, as PEM.
     pub ca_certificates: Option<String>,
     pub connect_timeout: Duration,
-    /// Longest wait for the first word of an answer, heartbeats not counted.
+    /// Longest wait for the first word of an answer, and for each one after it, heartbeats not counted.
     pub first_token_timeout: Duration,
     /// Longest silence between two bytes; reasoning models are silent for minutes.
     pub idle_timeout: Duration,
