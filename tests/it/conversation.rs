@@ -59,20 +59,22 @@ async fn a_new_mention_on_the_same_work_item_does_not_start_cold() {
     let mut app = TestApp::start([Turn::says("It is the number format.")]).await;
     let first = app.mention("MOB-3", "why does it crash?").await;
     app.ended(first.run).await;
+    // Only what was said to the end is recalled, and that it was said is on disk now.
+    app.fence().await;
     app.kill().await;
     app.serve().await;
     app.model.then([Turn::says("As I said."), Turn::says("Nothing.")]);
     let second = app.mention("MOB-3", "and what did you find?").await;
     assert_ne!(first.run, second.run);
     app.ended(second.run).await;
-    let context = context_of(&app.model.until_request(2).await);
+    let context = context_of(&app.model.until_request(3).await);
     assert!(
         context.contains("@maya asked: “why does it crash?”. You answered: “It is the number format.”"),
         "{context}"
     );
     let elsewhere = app.mention("MOB-4", "and here?").await;
     app.ended(elsewhere.run).await;
-    assert!(!context_of(&app.model.until_request(3).await).contains("number format"), "another work item's affair");
+    assert!(!context_of(&app.model.until_request(4).await).contains("number format"), "another work item's affair");
 }
 
 #[tokio::test]
