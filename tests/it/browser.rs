@@ -34,7 +34,7 @@ async fn a_person_asks_on_the_demo_page_and_watches_the_run_to_its_answer() {
     for (what, selector) in [
         ("a thought", ".run .thought"),
         ("an action", ".run .tool"),
-        ("its result", ".run dd.result"),
+        ("its result", ".run .result"),
         ("the response", ".run .comment .prose"),
         ("the label of the rehearsal", "#banner"),
     ] {

@@ -189,10 +189,17 @@ function stepRow(row) {
   if (row.kind === "thought") return make("li", { className: "thought" }, row.body);
   const pairs = Object.entries(row.asked);
   if (row.result !== undefined) pairs.push(["result", row.result]);
-  const values = pairs.flatMap(([name, value]) =>
-    [make("dt", {}, name), make("dd", { className: name === "result" ? "result" : "" }, value)]);
+  const values = pairs.flatMap(([name, value]) => /^\d+$/.test(name) ? [toldTogether(value)]
+    : [make("dt", {}, name), make("dd", { className: name === "result" ? "result" : "" }, value)]);
   return make("li", {}, make("span", { className: "tool" }, row.action),
     values.length ? make("dl", { className: "tool-values" }, ...values) : null);
+}
+
+// Several steps told as one have a line each: "what was done → what came of it".
+function toldTogether(line) {
+  const arrow = line.lastIndexOf(" → ");
+  const [asked, result] = arrow < 0 ? [line, ""] : [line.slice(0, arrow + 3), line.slice(arrow + 3)];
+  return make("dd", { className: "line" }, asked, make("span", { className: "result" }, result));
 }
 
 function renderComposer(runs) {
