@@ -16,6 +16,7 @@ pub mod load_skill;
 pub mod read_comments;
 pub mod read_work_item;
 mod resolve;
+pub mod rights;
 mod schema;
 pub mod search_work_items;
 mod similar;
@@ -24,16 +25,20 @@ pub mod told;
 pub mod toolbox;
 pub mod update_work_item;
 pub mod when;
-mod write;
+pub mod write;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::{told::Told, toolbox::Toolbox, when::When, write::WriteTool};
+pub use self::{rights::Rights, told::Told, toolbox::Toolbox, when::When, write::WriteTool};
 use crate::{
-    domain::{event::RunInfo, ids::WorkspaceId, write::PlannedWrite},
+    domain::{
+        event::RunInfo,
+        ids::{ProjectId, WorkspaceId},
+        write::PlannedWrite,
+    },
     plane::{PlaneApi, PlaneError, facts::Facts},
 };
 
@@ -44,10 +49,25 @@ pub enum Effect {
     Read,
     /// Changes something. The tool only plans it; it is journalled and then carried out, one at a time.
     Write,
+    /// As `Write`, and what is gone cannot be brought back.
+    Destroy,
+    /// Takes back changes of the run; carried out by the turn, which knows them.
+    Undo,
     /// Ends the turn with a question; carried out by the session, not by [`Tool::call_text`].
     Ask,
     /// Fetches instructions of ours; carried out by the turn, which knows the texts it speaks with.
     Instruct,
+}
+
+impl Effect {
+    /// Whether it changes something.
+    #[must_use]
+    pub fn changes(self) -> bool {
+        match self {
+            Self::Write | Self::Destroy | Self::Undo => true,
+            Self::Read | Self::Ask | Self::Instruct => false,
+        }
+    }
 }
 
 /// What a tool gets besides its arguments.
@@ -58,6 +78,18 @@ pub struct ToolCx<'a> {
     pub facts: &'a Facts,
     /// How times are told.
     pub when: &'a When,
+    /// What those may do who speak in the turn.
+    pub rights: &'a Rights<'a>,
+}
+
+impl ToolCx<'_> {
+    /// Whether everyone who speaks can see the project. What they cannot see is not there for the agent.
+    ///
+    /// # Errors
+    /// Plane did not answer.
+    pub async fn sees(&self, project: ProjectId) -> Result<bool, ToolError> {
+        Ok(self.rights.in_project(project).await?.is_some())
+    }
 }
 
 /// What a tool gives back.

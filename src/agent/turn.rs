@@ -10,8 +10,10 @@ mod close;
 mod compact;
 mod narrate;
 mod open;
+mod permit;
 mod resume;
 mod spend;
+mod undo;
 mod work;
 mod write;
 
@@ -25,6 +27,7 @@ use jiff::Timestamp;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use self::spend::today;
 use super::{
     Agent,
     journal::{self, Bound, Entry, Failure, FailureCode, Said},
@@ -248,7 +251,9 @@ impl Drive<'_> {
         }
         let gist = entries.iter().any(|entry| matches!(entry, Entry::Closed { .. })).then(|| self.gist()).flatten();
         let encoded = entries.iter().map(journal::encode).collect();
-        let step = JournalStep { entries: encoded, consumed, stop_consumed, replies, fold_from: None, gist };
+        let begun = entries.iter().filter(|entry| matches!(entry, Entry::WriteIntended { .. })).count();
+        let changes = (begun > 0).then(|| (today(), u32::try_from(begun).unwrap_or(u32::MAX)));
+        let step = JournalStep { entries: encoded, consumed, stop_consumed, replies, changes, fold_from: None, gist };
         self.take_up(step, entries).await
     }
 

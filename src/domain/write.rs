@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     ids::{LabelId, ProjectId, StateId, UserId, WorkItemId},
+    role::Role,
     work_item::{Priority, WorkItem},
 };
 
@@ -62,6 +63,45 @@ pub enum Write {
 }
 
 impl Write {
+    /// The project it takes place in.
+    #[must_use]
+    pub fn project(&self) -> ProjectId {
+        match self {
+            Self::AddComment { item, .. } | Self::UpdateWorkItem { item, .. } => item.project,
+            Self::CreateWorkItem { project, .. } => *project,
+        }
+    }
+
+    /// The work item it changes; `None` for one that does not exist yet.
+    #[must_use]
+    pub fn item(&self) -> Option<WorkItemId> {
+        match self {
+            Self::AddComment { item, .. } | Self::UpdateWorkItem { item, .. } => Some(item.id),
+            Self::CreateWorkItem { .. } => None,
+        }
+    }
+
+    /// The least a person has to be to do this by hand. Everyone in a project may comment.
+    #[must_use]
+    pub fn least_role(&self) -> Role {
+        match self {
+            Self::AddComment { .. } => Role::Guest,
+            Self::CreateWorkItem { .. } | Self::UpdateWorkItem { .. } => Role::Member,
+        }
+    }
+
+    /// The fields it sets. What adds something sets none.
+    #[must_use]
+    pub fn touches(&self) -> Vec<Touched> {
+        match self {
+            Self::UpdateWorkItem { item, before, after } => {
+                let fields = after.differing_from(before, |one, other| one == other);
+                fields.into_iter().map(|field| Touched { item: item.id, field }).collect()
+            }
+            Self::AddComment { .. } | Self::CreateWorkItem { .. } => Vec::new(),
+        }
+    }
+
     /// The project whose work items are others once this is done.
     #[must_use]
     pub fn changes_items_of(&self) -> Option<ProjectId> {
@@ -71,6 +111,13 @@ impl Write {
             Self::UpdateWorkItem { item, .. } => Some(item.project),
         }
     }
+}
+
+/// Something of a work item that a change sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    pub item: WorkItemId,
+    pub field: &'static str,
 }
 
 /// A work item to write to.

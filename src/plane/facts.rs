@@ -39,6 +39,7 @@ pub struct Facts {
     members: Remembered<Vec<Person>>,
     items: Remembered<RecentItems>,
     titles: Remembered<Page<ItemTitle>>,
+    workspace_members: Remembered<Vec<Person>, WorkspaceId>,
 }
 
 /// The work items of a project that were updated last, their descriptions shortened.
@@ -60,6 +61,7 @@ impl Facts {
             members: Remembered::default(),
             items: Remembered { most: MOST_ITEM_LISTS, ..Remembered::default() },
             titles: Remembered::default(),
+            workspace_members: Remembered::default(),
         }
     }
 
@@ -85,6 +87,12 @@ impl Facts {
     /// What [`PlaneApi::members`] answers.
     pub async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Person>>, PlaneError> {
         self.members.get((workspace, project), self.ttl, || self.api.members(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`PlaneApi::workspace_members`] answers.
+    pub async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Arc<Vec<Person>>, PlaneError> {
+        self.workspace_members.get(workspace, self.ttl, || self.api.workspace_members(workspace)).await
     }
 
     /// The project as it was when it was last asked for, however long ago, without waiting.
@@ -145,10 +153,10 @@ impl Facts {
 
 type Key = (WorkspaceId, ProjectId);
 
-/// One kind of fact, by project.
-pub struct Remembered<T> {
+/// One kind of fact, by project where nothing else is said.
+pub struct Remembered<T, K = Key> {
     most: usize,
-    slots: Mutex<HashMap<Key, Slot<T>>>,
+    slots: Mutex<HashMap<K, Slot<T>>>,
 }
 
 struct Slot<T> {
@@ -162,18 +170,18 @@ struct Fact<T> {
     value: Arc<T>,
 }
 
-impl<T> Default for Remembered<T> {
+impl<T, K> Default for Remembered<T, K> {
     fn default() -> Self {
         Self { most: MOST_PROJECTS, slots: Mutex::default() }
     }
 }
 
-impl<T> Remembered<T> {
+impl<T, K: Copy + Eq + std::hash::Hash> Remembered<T, K> {
     /// What is remembered, or what `fetch` gives.
     ///
     /// # Errors
     /// What `fetch` answers.
-    pub async fn get<F>(&self, key: Key, ttl: Duration, fetch: impl FnOnce() -> F) -> Result<Arc<T>, PlaneError>
+    pub async fn get<F>(&self, key: K, ttl: Duration, fetch: impl FnOnce() -> F) -> Result<Arc<T>, PlaneError>
     where
         F: Future<Output = Result<T, PlaneError>>,
     {
@@ -188,18 +196,18 @@ impl<T> Remembered<T> {
     }
 
     /// What is remembered, however old.
-    fn known(&self, key: Key) -> Option<Arc<T>> {
+    fn known(&self, key: K) -> Option<Arc<T>> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         // Where it is being fetched nobody waits for it here.
         let fact = slots.get(&key)?.fact.try_lock().ok()?;
         fact.as_ref().map(|known| Arc::clone(&known.value))
     }
 
-    fn forget(&self, key: Key) {
+    fn forget(&self, key: K) {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
-    fn slot(&self, key: Key) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {
+    fn slot(&self, key: K) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= self.most
             && !slots.contains_key(&key)

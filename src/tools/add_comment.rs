@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Told, ToolCx, ToolError, WriteTool, item_change, target, write::only_here};
+use super::{Told, ToolCx, ToolError, WriteTool, item_change, target};
 use crate::{
     domain::write::{PlannedWrite, Target, Write},
     plane::markdown,
@@ -41,7 +41,6 @@ impl WriteTool for AddComment {
             return Err(ToolError::BadArguments { tool: Self::NAME, message });
         }
         let item = target::work_item(args.work_item.as_deref(), cx).await?;
-        only_here(item.project.id, cx)?;
         let members = item_change::people(cx, item.project.id).await;
         let html = markdown::to_html(text, &|name| {
             members.iter().find(|person| person.display_name.eq_ignore_ascii_case(name)).map(|person| person.id)

@@ -81,7 +81,7 @@ impl Toolbox {
     /// The same without the tools that change something.
     #[must_use]
     pub fn without_writes(mut self) -> Self {
-        self.tools.retain(|_, tool| tool.effect() != Effect::Write);
+        self.tools.retain(|_, tool| !tool.effect().changes());
         self.offers.retain(|offer| self.tools.contains_key(offer.name.as_str()));
         self
     }
@@ -89,7 +89,7 @@ impl Toolbox {
     /// Whether any of the tools changes something.
     #[must_use]
     pub fn can_write(&self) -> bool {
-        self.tools.values().any(|tool| tool.effect() == Effect::Write)
+        self.tools.values().any(|tool| tool.effect().changes())
     }
 
     /// What the model is told.
@@ -180,7 +180,7 @@ mod tests {
         let toolbox = toolbox.without_writes();
         assert_eq!(toolbox.effect("add_comment"), None);
         let left = toolbox.offers().iter().map(|offer| toolbox.effect(&offer.name));
-        assert!(left.into_iter().all(|effect| effect.is_some_and(|effect| effect != Effect::Write)));
+        assert!(left.into_iter().all(|effect| effect.is_some_and(|effect| !effect.changes())));
     }
 
     #[test]
