@@ -8,6 +8,7 @@
 pub mod approval;
 pub mod budget;
 mod card;
+pub mod changes;
 pub mod compaction;
 pub mod context;
 mod effects;

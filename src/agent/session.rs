@@ -21,6 +21,7 @@ mod work;
 
 use std::collections::{HashMap, HashSet};
 
+pub(super) use self::work::part_id;
 pub use self::{
     questions::FAILED_RESULT,
     transcript::{Conversation, Talk},

@@ -258,6 +258,12 @@ pub enum Written {
 }
 
 impl Written {
+    /// Whether it is in Plane.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
+
     /// Plainly done.
     #[must_use]
     pub fn done(id: Uuid) -> Self {

@@ -169,6 +169,8 @@ fn agent(plane: &str, home: &Path) -> Agent {
             settle: Duration::ZERO,
             status_every: Duration::from_secs(60),
         },
+        writes: WritesConfig::default(),
+        switch: WriteSwitch::default(),
         time_zone: Some("Europe/Berlin".to_owned()),
         tasks: TaskTracker::new(),
     }

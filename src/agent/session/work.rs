@@ -20,6 +20,11 @@ use crate::{
 
 /// Between a call's id and the number of a part of it.
 pub(super) const PART_MARK: char = '#';
+/// The id of the part of a call that is about this change.
+pub(in crate::agent) fn part_id(call_id: &str, number: u32) -> String {
+    format!("{call_id}{PART_MARK}{number}")
+}
+
 /// What a question is told that was asked beside changes that wait for a word.
 const ASK_LATER: &str =
     "Not asked: the person decides on the changes first. Ask again afterwards if you still have to.";
@@ -176,7 +181,7 @@ impl Session {
         work.open.retain(|id| id != call_id);
         for number in numbers {
             let arguments = serde_json::json!({ "change": number }).to_string();
-            let id = format!("{call_id}{PART_MARK}{number}");
+            let id = part_id(call_id, *number);
             work.open.push(id.clone());
             work.calls.push(ToolCall { id, arguments, ..whole.clone() });
         }
