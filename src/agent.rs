@@ -8,7 +8,7 @@
 pub mod budget;
 pub mod compaction;
 pub mod context;
-mod effects;
+pub mod effects;
 mod fence;
 pub mod gist;
 pub mod guidance;

@@ -6,8 +6,13 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Called, Effect, Told, Tool, ToolCx, ToolError, parse_arguments, schema};
-use crate::domain::{ids::ProjectId, write::PlannedWrite};
+use super::{Called, Effect, Told, Tool, ToolCx, ToolError, parse_arguments, schema, target};
+use crate::domain::{
+    feature::Feature,
+    ids::ProjectId,
+    work_item::WorkItem,
+    write::{PlannedWrite, Target},
+};
 
 /// A tool with typed arguments that plans a change and makes none.
 #[async_trait]
@@ -15,6 +20,10 @@ pub trait WriteTool: Send + Sync + 'static {
     /// What the model may choose. Field docs become the descriptions of the fields.
     type Args: DeserializeOwned + JsonSchema + Send;
     const NAME: &'static str;
+    /// [`Effect::Write`], or [`Effect::Destroy`] where nothing brings back what it takes away.
+    const EFFECT: Effect = Effect::Write;
+    /// What not every Plane has and this cannot do without.
+    const NEEDS: Option<Feature> = None;
 
     /// The call as people are told of it.
     fn told(args: &Self::Args) -> Told;
@@ -33,7 +42,11 @@ impl<T: WriteTool> Tool for Writes<T> {
     }
 
     fn effect(&self) -> Effect {
-        Effect::Write
+        T::EFFECT
+    }
+
+    fn needs(&self) -> Option<Feature> {
+        T::NEEDS
     }
 
     fn parameters(&self) -> Value {
@@ -60,4 +73,12 @@ pub(super) fn only_here(project: ProjectId, cx: &ToolCx<'_>) -> Result<(), ToolE
         "That work item belongs to another project. You may only change work items of the project you were mentioned in."
             .to_owned(),
     ))
+}
+
+/// Fetches the work item that is to be changed.
+pub(super) async fn item_here(text: Option<&str>, cx: &ToolCx<'_>) -> Result<(WorkItem, Target), ToolError> {
+    let item = target::work_item(text, cx).await?;
+    only_here(item.project.id, cx)?;
+    let target = Target { project: item.project.id, id: item.id };
+    Ok((item, target))
 }

@@ -36,7 +36,7 @@ impl Drive<'_> {
         let toolbox = &self.texts.wording().toolbox;
         // What was begun is brought to its end, whether or not the tool is still there.
         let changes = |planned: &PlannedCall| {
-            planned.intended.is_some() || toolbox.effect(&planned.call.name) == Some(Effect::Write)
+            planned.intended.is_some() || toolbox.effect(&planned.call.name).is_some_and(Effect::changes)
         };
         let (writes, reads): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|planned| changes(planned) && !planned.repeated);

@@ -109,7 +109,7 @@ impl Drive<'_> {
                     Next::Settled(flow) => return Ok(flow),
                 }
             }
-            if self.texts.wording().toolbox.effect(&call.call.name) != Some(Effect::Write) {
+            if !self.texts.wording().toolbox.effect(&call.call.name).is_some_and(Effect::changes) {
                 let text = "Not carried out: this tool was switched off in the meantime.";
                 return self.tell(call, Err(ToolError::NotAllowed(text.to_owned())), None).await;
             }
@@ -122,6 +122,10 @@ impl Drive<'_> {
             if error.outcome_unknown() {
                 change.attempted_at = Some(Instant::now());
                 continue;
+            }
+            if let Some(feature) = change.planned.write.needs().filter(|_| error.no_such_call()) {
+                self.agent.facts.learn_lack(self.run().workspace, feature);
+                return self.tell(call, Err(ToolError::NoSuchThing(feature.missing().to_owned())), None).await;
             }
             match error.disposition() {
                 Disposition::TellModel => return self.tell(call, Err(ToolError::Plane(error)), None).await,
@@ -228,9 +232,7 @@ impl Drive<'_> {
             ToolOutput { text: effects::told_to_model(planned, &written), summary: effects::told_to_people(&written) };
         let receipt = Receipt { write: planned.write.clone(), written };
         tracing::info!(tool = call.call.name, key = %call.finished_key, "a change in Plane is settled");
-        if let Some(project) = planned.write.changes_items_of() {
-            self.agent.facts.forget_items(self.run().workspace, project);
-        }
+        self.agent.facts.forget_after(self.run().workspace, &planned.write);
         self.tell(call, Ok(output), Some(receipt)).await
     }
 

@@ -125,7 +125,7 @@ fn open_when_free(dir: &Path) -> Opened {
 /// What all lives of all runs of a scenario share.
 pub(crate) struct World {
     pub(crate) plane: Sandbox,
-    client: Arc<dyn PlaneApi>,
+    pub(crate) client: Arc<dyn PlaneApi>,
     credentials: Arc<Credentials>,
     library: Arc<Library>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
