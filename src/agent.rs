@@ -11,7 +11,7 @@ mod card;
 pub mod changes;
 pub mod compaction;
 pub mod context;
-mod effects;
+pub mod effects;
 mod fence;
 pub mod gist;
 pub mod guidance;

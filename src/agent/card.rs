@@ -60,6 +60,6 @@ fn one_line(text: &str) -> String {
 fn text(planned: &PlannedWrite) -> String {
     match &planned.write {
         Write::AddComment { html, .. } => html::to_markdown(html, &|_| None, TEXT_CHARS),
-        Write::CreateWorkItem { .. } | Write::UpdateWorkItem { .. } => String::new(),
+        Write::CreateWorkItem { .. } | Write::UpdateWorkItem { .. } | Write::Deed(_) => String::new(),
     }
 }

@@ -4,7 +4,7 @@ pub mod switch;
 
 use crate::{
     config::{WritePolicy, WritesConfig},
-    domain::write::Write,
+    domain::{role::Role, write::Write},
     tools::{Effect, rights::Standing},
 };
 
@@ -71,7 +71,8 @@ fn denial(config: &WritesConfig, case: &Case<'_>) -> Option<String> {
     if config.of_tool(case.tool, place) == WritePolicy::Deny || !config.is_open(case.workspace, case.project) {
         return Some(closed(case));
     }
-    let least = case.write.least_role();
+    // What the agent made itself may go again without a right over what others make.
+    let least = if case.is_undo { case.write.least_role().min(Role::Member) } else { case.write.least_role() };
     if standing.role < least {
         let (is, needed) = (standing.role.as_str(), least.as_str());
         return Some(if standing.assumed {

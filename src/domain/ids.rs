@@ -43,6 +43,8 @@ uuid_ids! {
     ActivityId,
     /// A comment on a work item.
     CommentId,
+    /// A link on a work item.
+    LinkId,
     /// A page of a project.
     PageId,
     /// A person or a bot.

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -11,13 +11,19 @@ use tokio::time::Instant;
 
 use super::{ItemOrder, PlaneApi, PlaneError};
 use crate::domain::{
+    deed::Deed,
+    feature::Feature,
     ids::{ProjectId, WorkspaceId},
     work_item::{ItemTitle, Label, Page, Person, Project, State, WorkItem},
+    write::Write,
 };
 
 /// Titles and states of work items change more often than the rest, so they are remembered no longer. What
 /// work items are about changes as seldom as the rest, and takes many requests.
 const TITLES_TTL: Duration = Duration::from_secs(60);
+
+/// For how long it is remembered that a Plane does not have something.
+const LACKING_TTL: Duration = Duration::from_hours(6);
 
 /// Projects remembered at the same time.
 const MOST_PROJECTS: usize = 500;
@@ -40,6 +46,8 @@ pub struct Facts {
     items: Remembered<RecentItems>,
     titles: Remembered<Page<ItemTitle>>,
     workspace_members: Remembered<Vec<Person>, WorkspaceId>,
+    /// What a workspace's Plane turned out not to have, and when it did.
+    lacking: Mutex<HashMap<(WorkspaceId, Feature), Instant>>,
 }
 
 /// The work items of a project that were updated last, their descriptions shortened.
@@ -62,6 +70,7 @@ impl Facts {
             items: Remembered { most: MOST_ITEM_LISTS, ..Remembered::default() },
             titles: Remembered::default(),
             workspace_members: Remembered::default(),
+            lacking: Mutex::default(),
         }
     }
 
@@ -112,6 +121,33 @@ impl Facts {
     pub fn forget_items(&self, workspace: WorkspaceId, project: ProjectId) {
         self.titles.forget((workspace, project));
         self.items.forget((workspace, project));
+    }
+
+    /// Forgets what is no longer true once this is made.
+    pub fn forget_after(&self, workspace: WorkspaceId, write: &Write) {
+        if let Some(project) = write.changes_items_of() {
+            self.forget_items(workspace, project);
+        }
+        if let Write::Deed(Deed::CreateLabel { project, .. } | Deed::DeleteLabel { project, .. }) = write {
+            self.labels.forget((workspace, *project));
+        }
+    }
+
+    /// A call turned out not to exist in this workspace's Plane, as [`PlaneError::no_such_call`] tells.
+    pub fn learn_lack(&self, workspace: WorkspaceId, feature: Feature) {
+        tracing::info!(%workspace, ?feature, "this Plane does not have it");
+        self.lacking().insert((workspace, feature), Instant::now());
+    }
+
+    /// Whether this workspace's Plane is known not to have it. After some hours it is tried again, as it may
+    /// have been upgraded.
+    #[must_use]
+    pub fn lacks(&self, workspace: WorkspaceId, feature: Feature) -> bool {
+        self.lacking().get(&(workspace, feature)).is_some_and(|learnt| learnt.elapsed() < LACKING_TTL)
+    }
+
+    fn lacking(&self) -> MutexGuard<'_, HashMap<(WorkspaceId, Feature), Instant>> {
+        self.lacking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The five hundred work items that were updated last. It takes a request for each hundred.

@@ -114,6 +114,11 @@ impl Reader<'_> {
             }
             // Newest first, whatever order is asked for.
             OfItem::Comments => item.comments.iter().rev().map(|c| json::comment(home, project, item, c)).collect(),
+            OfItem::Link(id) => {
+                let link = item.links.iter().find(|link| link.id == *id).ok_or_else(missing)?;
+                return self.one(json::link(home, project, item, link), Some(project));
+            }
+            OfItem::RemoveRelation | OfItem::Archive | OfItem::Unarchive => return Err(missing()),
             OfItem::Links => item.links.iter().map(|link| json::link(home, project, item, link)).collect(),
             OfItem::Changes => {
                 let changes = item.history.iter().map(|change| json::change(home, project, item, change));
@@ -132,7 +137,13 @@ impl Reader<'_> {
         match place {
             OfItem::Comments | OfItem::Links | OfItem::Changes => self.page(Vec::new(), None),
             OfItem::Attachments => Ok((200, json!([]))),
-            OfItem::Itself | OfItem::Relations | OfItem::Comment(_) => Err(missing()),
+            OfItem::Itself
+            | OfItem::Relations
+            | OfItem::Comment(_)
+            | OfItem::Link(_)
+            | OfItem::RemoveRelation
+            | OfItem::Archive
+            | OfItem::Unarchive => Err(missing()),
         }
     }
 

@@ -8,8 +8,12 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{Called, Effect, Told, Tool, ToolCx, ToolError, parse_arguments, schema};
-use crate::domain::write::PlannedWrite;
+use super::{Called, Effect, Told, Tool, ToolCx, ToolError, parse_arguments, schema, target};
+use crate::domain::{
+    feature::Feature,
+    work_item::WorkItem,
+    write::{PlannedWrite, Target},
+};
 
 /// The argument that every change has besides its own.
 pub const REASON: &str = "reason";
@@ -20,6 +24,10 @@ pub trait WriteTool: Send + Sync + 'static {
     /// What the model may choose. Field docs become the descriptions of the fields.
     type Args: DeserializeOwned + JsonSchema + Send;
     const NAME: &'static str;
+    /// [`Effect::Write`], or [`Effect::Destroy`] where nothing brings back what it takes away.
+    const EFFECT: Effect = Effect::Write;
+    /// What not every Plane has and this cannot do without.
+    const NEEDS: Option<Feature> = None;
 
     /// The call as people are told of it.
     fn told(args: &Self::Args) -> Told;
@@ -38,7 +46,11 @@ impl<T: WriteTool> Tool for Writes<T> {
     }
 
     fn effect(&self) -> Effect {
-        Effect::Write
+        T::EFFECT
+    }
+
+    fn needs(&self) -> Option<Feature> {
+        T::NEEDS
     }
 
     /// Every change may be given a reason, which the person reads who is asked to approve it.
@@ -71,4 +83,11 @@ fn without_reason(arguments: &str) -> Cow<'_, str> {
         }
         Ok(_) | Err(_) => Cow::Borrowed(arguments),
     }
+}
+
+/// Fetches the work item that is to be changed.
+pub(super) async fn item_here(text: Option<&str>, cx: &ToolCx<'_>) -> Result<(WorkItem, Target), ToolError> {
+    let item = target::work_item(text, cx).await?;
+    let target = Target { project: item.project.id, id: item.id };
+    Ok((item, target))
 }

@@ -8,9 +8,10 @@ use aileron::{
         Agent, Limits,
         context::look::{CUTS, Look},
         guidance::Guidance,
+        policy::switch::WriteSwitch,
         prompts::{Prompts, library::Library},
     },
-    config::{FixedTokenConfig, FixedTokenKind, PlaneConfig},
+    config::{FixedTokenConfig, FixedTokenKind, PlaneConfig, WritesConfig},
     domain::{
         event::RunInfo,
         ids::{ProjectId, RunId, UserId, WorkItemId, WorkspaceId},

@@ -178,6 +178,10 @@ impl Drive<'_> {
                 change.attempted_at = Some(Instant::now());
                 continue;
             }
+            if let Some(feature) = change.planned.write.needs().filter(|_| error.no_such_call()) {
+                self.agent.facts.learn_lack(self.run().workspace, feature);
+                return self.tell(call, Err(ToolError::NoSuchThing(feature.missing().to_owned())), None).await;
+            }
             match error.disposition() {
                 Disposition::TellModel => return self.tell(call, Err(ToolError::Plane(error)), None).await,
                 // The next right to send is given only when the pause is over.
@@ -283,9 +287,7 @@ impl Drive<'_> {
             ToolOutput { text: effects::told_to_model(planned, &written), summary: effects::told_to_people(&written) };
         let receipt = Receipt { write: planned.write.clone(), written };
         tracing::info!(tool = call.call.name, key = %call.finished_key, "a change in Plane is settled");
-        if let Some(project) = planned.write.changes_items_of() {
-            self.agent.facts.forget_items(self.run().workspace, project);
-        }
+        self.agent.facts.forget_after(self.run().workspace, &planned.write);
         self.tell(call, Ok(output), Some(receipt)).await
     }
 
