@@ -213,6 +213,11 @@ impl Drive<'_> {
         let before = self.session.last_look().cloned();
         let entry = match self.unless_cut(agent.look(&info, before.as_ref())).await {
             Ok(Ok(look)) => Entry::ContextRead { look: look.map(Box::new) },
+            // A work item that was there before may be archived or deleted by now, on the person's own word.
+            Ok(Err(error)) if before.is_some() && error.disposition() == Disposition::TellModel => {
+                tracing::info!(%error, "the work item cannot be read any more");
+                Entry::ContextRead { look: None }
+            }
             Ok(Err(error)) => match self.context_failure(&error) {
                 Some(failure) => Entry::Failed { failure },
                 None => return Ok(self.later(&error)),

@@ -73,8 +73,16 @@ pub(super) struct Project {
     /// The highest number a work item ever had; numbers are not given again.
     pub(super) highest: u64,
     pub(super) page: Page,
+    /// Who belongs to it besides the agent; `None` is everyone of the workspace.
+    pub(super) members: Option<Vec<UserId>>,
     pub(super) created_by: UserId,
     pub(super) created_at: Timestamp,
+}
+
+impl Project {
+    pub(super) fn has_member(&self, person: UserId) -> bool {
+        self.members.as_ref().is_none_or(|members| members.contains(&person))
+    }
 }
 
 /// A document of a project.

@@ -336,7 +336,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ends: 2,
         end: ("response", "completed"),
         max_steps: 6,
-        window: 6_400,
+        window: 12_000,
         writes: WritePolicy::Allow,
     },
     Scenario {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aileron::sandbox::{Breakage, Fault};
+use aileron::sandbox::{Breakage, Fault, Mention, Status};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -21,12 +21,20 @@ fn told(app: &TestApp) -> String {
     app.model.requests().last().expect("a call of the model").texts("tool").join("\n")
 }
 
-/// Plays these calls in one turn on MOB-3 and gives what the model was told of them.
+/// Plays these calls on MOB-3, asked for and where needed approved by the project's admin, and gives what
+/// the model was told of them.
 async fn play(setup: Setup, calls: Vec<(&'static str, Value)>) -> (TestApp, String) {
     let turns: Vec<_> = calls.into_iter().map(|call| Turn::calls([call])).collect();
     let app = setup.script(turns.into_iter().chain([Turn::says("Done.")])).start().await;
-    let mentioned = app.mention("MOB-3", "see to it").await;
-    assert_answered(&app.ended(mentioned.run).await);
+    let mentioned = app.plane.mention(Mention { author: "ada".to_owned(), ..Mention::new("MOB-3", "see to it") }).await;
+    let mut ends = 1;
+    let mut picture = app.ended(mentioned.run).await;
+    while picture.status == Status::Awaiting {
+        app.plane.reply(mentioned.run, "ada", "yes").await;
+        ends += 1;
+        picture = app.ended_times(mentioned.run, ends).await;
+    }
+    assert_answered(&picture);
     let told = told(&app);
     (app, told)
 }

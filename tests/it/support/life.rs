@@ -513,8 +513,8 @@ pub(crate) fn lasting(picture: &RunPicture) -> String {
     let mut picture = picture.clone();
     picture.activities.retain(|activity| !is_progress(activity.kind));
     // Some scenarios are played in a work item of their own.
-    picture.work_item.clear();
-    picture.to_text()
+    let key = std::mem::take(&mut picture.work_item);
+    picture.to_text().replace(&key, "the work item")
 }
 
 fn is_progress(kind: ActivityKind) -> bool {
