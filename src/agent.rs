@@ -23,6 +23,7 @@ pub mod question;
 mod request;
 pub mod sentences;
 pub mod session;
+pub mod sight;
 pub mod skills;
 mod speak;
 pub mod step;

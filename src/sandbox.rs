@@ -8,6 +8,7 @@
 mod activity_body;
 mod api;
 mod demo;
+mod files;
 mod item_writes;
 mod json;
 mod listing;

@@ -13,6 +13,7 @@ mod item_change;
 pub mod list_project_facts;
 pub mod list_work_items;
 pub mod load_skill;
+pub mod read_attachment;
 pub mod read_comments;
 pub mod read_work_item;
 mod resolve;
@@ -33,7 +34,7 @@ use serde_json::Value;
 
 pub use self::{told::Told, toolbox::Toolbox, when::When, write::WriteTool};
 use crate::{
-    domain::{event::RunInfo, ids::WorkspaceId, write::PlannedWrite},
+    domain::{event::RunInfo, ids::WorkspaceId, picture::PictureRef, write::PlannedWrite},
     plane::{PlaneApi, PlaneError, facts::Facts},
 };
 
@@ -73,6 +74,8 @@ pub struct ToolOutput {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Called {
     Output(ToolOutput),
+    /// And a picture, for a model that sees.
+    Shows(ToolOutput, PictureRef),
     /// The call would change this. Nothing has happened yet.
     Wants(Box<PlannedWrite>),
 }
@@ -180,6 +183,7 @@ pub fn all() -> Vec<Box<dyn Tool>> {
         Box::new(find_similar_work_items::FindSimilarWorkItems),
         Box::new(list_work_items::ListWorkItems),
         Box::new(read_comments::ReadComments),
+        Box::new(read_attachment::ReadAttachment),
         Box::new(list_project_facts::ListProjectFacts),
         Box::new(load_skill::LoadSkill),
         Box::new(ask_user::AskUser),

@@ -10,6 +10,7 @@ use super::context::look::Look;
 use crate::domain::{
     activity::Draft,
     ids::ActivityId,
+    picture::PictureRef,
     talk::{AssistantMessage, Finish, Usage},
     write::{PlannedWrite, Receipt},
 };
@@ -58,6 +59,8 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         receipt: Option<Receipt>,
     },
+    /// A tool call gave this picture, for the model to look at.
+    PictureRead { call_id: String, picture: PictureRef },
     /// A tool call waits until the person has signed in at this address.
     SignInAsked { call_id: String, text: String, url: String },
     /// A bound was hit outside the session's own counting.

@@ -12,6 +12,7 @@
 //! `Stopped`, `Failed` and `BoundHit` lead from any phase of a turn to `Closing`; once a terminal
 //! activity is intended, nothing but its outcome is absorbed. `Opened` leads on from a stop not yet confirmed.
 
+mod pictures;
 mod questions;
 pub mod skills;
 mod transcript;
@@ -178,6 +179,7 @@ impl Session {
             Entry::Answered { message, finish, .. } => self.answered(message, &finish),
             Entry::WriteIntended { call_id, write, .. } => self.write_intended(call_id, write),
             Entry::ToolDone { call_id, text, .. } => self.tool_done(call_id, text),
+            Entry::PictureRead { call_id, picture } => self.transcript.picture(call_id, picture),
             Entry::SignInAsked { call_id, text, url } => self.sign_in_asked(call_id, text, url),
             Entry::BoundHit { bound } => {
                 let best = self.best_text.clone();

@@ -43,6 +43,8 @@ uuid_ids! {
     ActivityId,
     /// A comment on a work item.
     CommentId,
+    /// A file Plane keeps: what is in it never changes.
+    FileId,
     /// A page of a project.
     PageId,
     /// A person or a bot.

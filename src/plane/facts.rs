@@ -1,5 +1,7 @@
 //! What changes seldom about a project, remembered for a while: the project itself, its states, labels,
-//! members, the titles of its work items, and roughly what these are about.
+//! members, the titles of its work items, roughly what these are about, and pictures looked at lately.
+
+mod pictures;
 
 use std::{
     collections::HashMap,
@@ -9,6 +11,8 @@ use std::{
 
 use tokio::time::Instant;
 
+pub use self::pictures::PictureError;
+use self::pictures::Pictures;
 use super::{ItemOrder, PlaneApi, PlaneError};
 use crate::domain::{
     ids::{ProjectId, WorkspaceId},
@@ -39,6 +43,7 @@ pub struct Facts {
     members: Remembered<Vec<Person>>,
     items: Remembered<RecentItems>,
     titles: Remembered<Page<ItemTitle>>,
+    pictures: Pictures,
 }
 
 /// The work items of a project that were updated last, their descriptions shortened.
@@ -60,6 +65,7 @@ impl Facts {
             members: Remembered::default(),
             items: Remembered { most: MOST_ITEM_LISTS, ..Remembered::default() },
             titles: Remembered::default(),
+            pictures: Pictures::default(),
         }
     }
 

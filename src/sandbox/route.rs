@@ -48,6 +48,8 @@ pub(super) enum OfItem {
     Links,
     Relations,
     Attachments,
+    /// Leads to where the file lies.
+    Attachment(Uuid),
 }
 
 /// What a route takes, to tell a client that strays.
@@ -98,7 +100,9 @@ impl Route {
             InWorkspace::InProject(_, place) => match place {
                 // Whole here, but some editions page them, so a client may well ask for a page.
                 InProject::Members => takes(&["GET"], &["cursor", "per_page"], false),
-                InProject::OfItem(_, OfItem::Relations | OfItem::Attachments) => takes(&["GET"], &[], false),
+                InProject::OfItem(_, OfItem::Relations | OfItem::Attachments | OfItem::Attachment(_)) => {
+                    takes(&["GET"], &[], false)
+                }
                 InProject::States | InProject::OfItem(_, OfItem::Links) => takes(&["GET"], LIST, true),
                 InProject::Labels | InProject::OfItem(_, OfItem::Comments) => takes(&["GET", "POST"], LIST, true),
                 InProject::State(_) | InProject::Label(_) | InProject::Page(_) => takes(&["GET"], OBJECT, false),
@@ -156,6 +160,7 @@ fn of_item(segments: &[&str]) -> Option<OfItem> {
         ["links"] => Some(OfItem::Links),
         ["relations"] => Some(OfItem::Relations),
         ["attachments" | "issue-attachments"] => Some(OfItem::Attachments),
+        ["attachments" | "issue-attachments", file] => strict_uuid(file).map(OfItem::Attachment),
         _ => None,
     }
 }

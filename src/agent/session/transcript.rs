@@ -2,7 +2,10 @@
 
 use crate::{
     agent::{context::look::Look, journal::Said},
-    domain::talk::{AssistantMessage, Message},
+    domain::{
+        picture::PictureRef,
+        talk::{AssistantMessage, Message},
+    },
 };
 
 /// Stands in for the words of a person who wrote none.
@@ -30,6 +33,8 @@ pub struct Talk {
     reply: Option<Said>,
     /// The message the look stands before.
     look_at: usize,
+    /// Pictures that were read, each with the call that did.
+    pictures: Vec<(String, PictureRef)>,
     pub messages: Vec<Message>,
 }
 
@@ -46,7 +51,14 @@ pub struct Conversation<'a> {
 
 impl Transcript {
     pub(super) fn begin(&mut self, turn: u32, first_entry: u64) {
-        self.talks.push(Talk { turn, first_entry, reply: None, look_at: 0, messages: Vec::new() });
+        self.talks.push(Talk {
+            turn,
+            first_entry,
+            reply: None,
+            look_at: 0,
+            pictures: Vec::new(),
+            messages: Vec::new(),
+        });
     }
 
     /// The words that answer a question asked in the turn before.
@@ -73,6 +85,17 @@ impl Transcript {
 
     pub(super) fn result(&mut self, call_id: String, text: impl Into<String>) {
         self.push(Message::Tool { call_id, text: text.into() });
+    }
+
+    pub(super) fn picture(&mut self, call_id: String, picture: PictureRef) {
+        if let Some(talk) = self.talks.last_mut() {
+            talk.pictures.push((call_id, picture));
+        }
+    }
+
+    /// The pictures read in the last turn, each with the call that did.
+    pub(super) fn pictures(&self) -> &[(String, PictureRef)] {
+        self.talks.last().map_or(&[], |talk| &talk.pictures)
     }
 
     fn push(&mut self, message: Message) {

@@ -85,7 +85,9 @@ impl Drive<'_> {
         };
         let planned = match called {
             Ok(Called::Wants(planned)) => planned,
-            Ok(Called::Output(output)) => return self.tell(call, Ok(output), None).await.map(Next::Settled),
+            Ok(Called::Output(output) | Called::Shows(output, _)) => {
+                return self.tell(call, Ok(output), None).await.map(Next::Settled);
+            }
             Err(error) => return self.tell(call, Err(error), None).await.map(Next::Settled),
         };
         let entry = Entry::WriteIntended {

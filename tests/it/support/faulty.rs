@@ -18,12 +18,12 @@ use aileron::{
     domain::{
         activity::{Draft, Posted, RunActivity},
         event::{RunEvent, RunInfo},
-        ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, FileId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         installation::{BookError, Installation, InstallationBook},
         usage::UsageRow,
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
+            Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
@@ -491,6 +491,10 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
 
     async fn attachments(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<Attachment>> {
         self.seams.plane("attachments", self.inner.attachments(workspace, project, id)).await
+    }
+
+    async fn file(&self, workspace: WorkspaceId, item: Target, file: FileId, limit: usize) -> Got<FileContent> {
+        self.seams.plane("file", self.inner.file(workspace, item, file, limit)).await
     }
 
     async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Page<ItemTitle>> {
