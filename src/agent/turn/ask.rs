@@ -59,7 +59,7 @@ impl Drive<'_> {
                 // What a picture costs is only guessed, and says nothing of words.
                 let of_words = fitted.counted.filter(|_| !sight::has_pictures(&fitted.request));
                 if let (Some(counted), Some(usage)) = (of_words, reply.usage) {
-                    self.agent.meter.learn(counted, usage.input);
+                    self.agent.meter_of(self.model().as_ref()).learn(counted, usage.input);
                 }
                 self.answered(reply)
             }
@@ -122,16 +122,16 @@ impl Drive<'_> {
         let agent = self.agent;
         let (model, today) = (self.model(), self.when().today_in_words());
         let mut draft = agent.draft(&self.texts, &self.session, mode, today, (&self.sight, model.card().vision))?;
-        let most = u64::from(model.card().max_input());
+        let (meter, most) = (agent.meter_of(model.as_ref()), u64::from(model.card().max_input()));
         let room = match self.squeeze {
             Squeeze::None => Room { limit: most, squeezed: false },
             Squeeze::Next => Room { limit: most, squeezed: true },
             Squeeze::To(tokens) => Room { limit: most.min(tokens), squeezed: false },
         };
-        if let Some(fitted) = draft.at_a_glance(room, &agent.meter, self.texts.prompts()) {
+        if let Some(fitted) = draft.at_a_glance(room, meter, self.texts.prompts()) {
             return Ok(Fit::Fits(fitted));
         }
-        let (meter, texts) = (agent.meter.clone(), self.texts.clone());
+        let (meter, texts) = (Arc::clone(meter), self.texts.clone());
         let fitting = tokio::task::spawn_blocking(move || draft.fit(room, &meter, texts.prompts()));
         Ok(fitting.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the request could not be shortened");
