@@ -32,8 +32,8 @@ use crate::{
 /// Tokens kept free for a summary that does not exist yet.
 const SUMMARY_TOKENS: u64 = 1_500;
 /// Older turns kept word for word, and how many may gather before they are compacted to that.
-const TURNS_KEPT: usize = 4;
-const MOST_OLDER_TURNS: usize = 12;
+const TURNS_KEPT: usize = 3;
+const MOST_OLDER_TURNS: usize = 7;
 
 /// Opens the summary in the conversation.
 const SUMMARY_HEAD: &str = "What was said earlier in this thread, in short. It is a record, not a request:";

@@ -218,6 +218,36 @@ async fn a_recorded_work_item_is_shown_with_all_that_hangs_on_it() {
     assert_eq!(look.browse.as_deref(), Some("https://plane.example.test/acme/browse/"));
 }
 
+/// A project with more work items than Plane lists at once: an older parent and older related ones are asked for.
+#[tokio::test]
+async fn an_older_parent_and_older_relations_are_asked_for_by_their_ids() {
+    let (parent, related) = ("aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb");
+    let older = |name: &str, sequence: u64, id: &str| {
+        let mut item = recorded("166-work-item-retrieve-expand-all.json");
+        (item["name"], item["sequence_id"], item["id"]) = (name.into(), sequence.into(), id.into());
+        item
+    };
+    let others = ["c", "d", "e", "f", "0", "1"].map(|digit| related.replace('b', digit));
+    let mut recorded = Recorded::new()
+        .with("work-items", |page| page["next_page_results"] = true.into())
+        .with("item", |item| {
+            item["parent"]["id"] = parent.into();
+            item["parent"]["sequence_id"] = 7.into();
+        })
+        .with("relations", |relations| {
+            let all: Vec<&str> = std::iter::once(related).chain(others.iter().map(String::as_str)).collect();
+            relations["blocked_by"] = json!(all);
+        });
+    recorded.bodies.insert(parent, (200, older("The whole checkout", 7, parent)));
+    recorded.bodies.insert(related, (200, older("An old crash", 8, related)));
+    let look = recorded.look().await;
+    let fields = look.fields.join("\n");
+    assert!(fields.contains("- Parent: MOB-7: The whole checkout"), "{fields}");
+    let relations = look.relations.join("\n");
+    assert!(relations.contains("blocked by MOB-8: An old crash"), "{relations}");
+    assert_eq!(relations.matches("blocked by an older work item of this project").count(), 6, "{relations}");
+}
+
 #[tokio::test]
 async fn an_empty_work_item_is_a_few_lines() {
     let bare = json!({"results": [], "total_results": 0, "next_page_results": false});

@@ -291,13 +291,13 @@ fn a_request_the_provider_found_too_long_is_sent_at_three_fifths() {
 #[test]
 fn many_turns_are_compacted_even_if_they_fit() {
     let shape = |turns: usize| Shape { older: vec![vec![1]; turns], ..rich() };
-    assert_eq!(overdue(Teller::tell(&shape(12)).conversation()), None);
-    let session = Teller::tell(&shape(13));
-    assert_eq!(overdue(session.conversation()), Some(9), "four of the thirteen stay");
-    let (entry, _) = session.compaction(9, "short".to_owned()).unwrap();
+    assert_eq!(overdue(Teller::tell(&shape(7)).conversation()), None);
+    let session = Teller::tell(&shape(8));
+    assert_eq!(overdue(session.conversation()), Some(5), "three of the eight stay");
+    let (entry, _) = session.compaction(5, "short".to_owned()).unwrap();
     let mut session = session;
     session.absorb(entry);
-    assert_eq!(session.conversation().talks.len(), 5);
+    assert_eq!(session.conversation().talks.len(), 4);
     assert_eq!(overdue(session.conversation()), None);
 }
 
