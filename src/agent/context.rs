@@ -100,7 +100,7 @@ impl Agent {
             relations: relations.iter().map(|known| line(known, &item, &titles)).collect(),
             links: links.iter().map(link_line).collect(),
             attachments: attachments.iter().map(file_line).collect(),
-            pictures: pictures::of(&item, &comments.items, &attachments, &names),
+            pictures: pictures::of(run, &item, &comments.items, &attachments, &names),
             earlier: earlier.iter().map(|gist| gist.to_line(&when)).collect(),
             ..Look::default()
         };

@@ -24,11 +24,13 @@ use crate::{
 };
 
 /// A request, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
     /// The hash of the texts it is made of.
     pub hash: String,
     pub sections: Vec<Section>,
+    /// The whole of it.
+    pub request: Request,
 }
 
 /// A part of a request.
@@ -94,7 +96,7 @@ impl Agent {
         let look =
             session.conversation().look.map(|(look, _)| look.to_markdown(texts.prompts(), CUTS[0])).transpose()?;
         let sections = sections(&request, texts.guidance(), look.as_deref().unwrap_or_default());
-        Ok(Preview { hash: texts.wording().hash.clone(), sections })
+        Ok(Preview { hash: texts.wording().hash.clone(), sections, request })
     }
 }
 

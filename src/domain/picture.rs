@@ -39,7 +39,7 @@ pub struct Picture {
 /// Why a file is not shown as a picture. The text goes on after "it".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unseeable {
-    #[error("is no PNG, JPEG, GIF or WebP picture")]
+    #[error("is no whole PNG, JPEG, GIF or WebP picture")]
     Kind,
     #[error("is too large to be shown")]
     TooLarge,
@@ -62,13 +62,14 @@ impl Picture {
     /// It is no picture that every provider takes.
     pub fn read(bytes: &[u8]) -> Result<Self, Unseeable> {
         let media_type = kind(bytes).ok_or(Unseeable::Kind)?;
-        let size = size(bytes, media_type);
-        if bytes.len() > LARGEST_PICTURE_BYTES || size.is_some_and(|(width, height)| width.max(height) > LONGEST_SIDE) {
+        // What does not tell its size is cut off or broken, and a provider would refuse the request for it.
+        let (width, height) =
+            size(bytes, media_type).filter(|(width, height)| *width.min(height) > 0).ok_or(Unseeable::Kind)?;
+        if bytes.len() > LARGEST_PICTURE_BYTES || width.max(height) > LONGEST_SIDE {
             return Err(Unseeable::TooLarge);
         }
-        let tokens = size.map_or(MOST_TOKENS, |(width, height)| {
-            (u64::from(width) * u64::from(height)).div_ceil(PIXELS_A_TOKEN).clamp(LEAST_TOKENS, MOST_TOKENS)
-        });
+        let pixels = u64::from(width) * u64::from(height);
+        let tokens = pixels.div_ceil(PIXELS_A_TOKEN).clamp(LEAST_TOKENS, MOST_TOKENS);
         Ok(Self { media_type, base64: STANDARD.encode(bytes), tokens })
     }
 
@@ -171,13 +172,14 @@ mod tests {
         }
         assert_eq!(Picture::read(&png(1, 1)).unwrap().tokens, LEAST_TOKENS);
         assert_eq!(Picture::read(&png(4_000, 4_000)).unwrap().tokens, MOST_TOKENS);
-        assert_eq!(Picture::read(b"\xff\xd8\xff").unwrap().tokens, MOST_TOKENS, "a size that is not told");
     }
 
     #[test]
     fn what_no_provider_takes_is_no_picture() {
         assert_eq!(Picture::read(b"<svg onload=alert(1)>"), Err(Unseeable::Kind));
         assert_eq!(Picture::read(b""), Err(Unseeable::Kind));
+        assert_eq!(Picture::read(b"\xff\xd8\xff"), Err(Unseeable::Kind));
+        assert_eq!(Picture::read(&png(0, 9)), Err(Unseeable::Kind));
         assert_eq!(Picture::read(&png(8_001, 1)), Err(Unseeable::TooLarge));
         let mut large = png(10, 10);
         large.resize(LARGEST_PICTURE_BYTES + 1, 0);

@@ -190,8 +190,8 @@ async fn pictures_that_cannot_be_had_are_named_and_the_turn_goes_on() {
     let request = app.model.until_request(1).await;
     assert_eq!(request.pictures().len(), 2, "{:#}", request.body["messages"]);
     for told in [
-        "fake.png, a file on the work item\n</plane-data>: it is no PNG, JPEG, GIF or WebP picture.",
-        "lost.png, a file on the work item\n</plane-data>: it cannot be fetched.",
+        "it is no whole PNG, JPEG, GIF or WebP picture.\n<plane-data>\nfake.png, a file on the work item",
+        "This picture is not shown: it cannot be fetched.\n<plane-data>\nlost.png, a file on the work item",
         "Further pictures, which read_attachment shows one by one:\n<plane-data>\n- fifth.png",
         "- huge.png (image/png, 4 MB)",
     ] {
@@ -209,6 +209,21 @@ async fn a_provider_that_refuses_the_pictures_is_asked_without_them() {
     assert_eq!(app.model.until_request(1).await.pictures().len(), 1);
     let second = app.model.until_request(2).await;
     assert!(second.pictures().is_empty() && second.mentions("The work item has pictures."));
+}
+
+#[tokio::test]
+async fn a_picture_of_another_work_item_is_shown_behind_the_result() {
+    let looks = Turn::calls([
+        ("read_attachment", json!({ "file": "cart-de.png", "work_item": "MOB-5" })),
+        ("read_comments", json!({})),
+    ]);
+    let app = seeing().script([looks, Turn::says("A red button.")]).start().await;
+    let mentioned = app.mention("MOB-3", "look at the picture of MOB-5").await;
+    assert_answered(&app.ended(mentioned.run).await);
+    let request = app.model.until_request(2).await;
+    let last = request.messages().last().unwrap();
+    assert_eq!((request.pictures().len(), &last["role"]), (1, &json!("user")), "{:#}", request.body["messages"]);
+    assert!(last["content"][0]["text"].as_str().unwrap().contains("cart-de.png (image/png, 907 bytes)"), "{last:#}");
 }
 
 /// Everything in the files there; a socket has nothing to read.
@@ -236,7 +251,8 @@ async fn a_turn_taken_up_again_fetches_its_pictures_anew() {
     app.serve().await;
     assert_answered(&app.ended(mentioned.run).await);
     let (before, after) = (app.model.until_request(2).await, app.model.until_request(3).await);
-    assert_eq!(before.pictures().len(), 2, "beside the work item, and behind the result");
+    assert_eq!(before.pictures().len(), 1, "what is beside the work item is not shown twice");
+    assert!(before.mentions("This picture is shown above, beside the work item."));
     assert_eq!(before.body["messages"], after.body["messages"]);
     assert_eq!(fetches(&app), (2, 2), "once in each life");
     let written = files_under(&app.home().join("data"));
@@ -266,7 +282,7 @@ async fn files_are_opened_as_what_they_are() {
     assert!(results[2].contains("it is shown to you in what follows"), "{}", results[2]);
     assert!(results[3].contains("data.bin (application/zip, 6 bytes) is no text"), "{}", results[3]);
     assert!(results[4].contains("The files are: crash-8841.log"), "{}", results[4]);
-    assert_eq!(request.pictures().len(), 2, "{:#}", request.body["messages"]);
+    assert_eq!(request.pictures().len(), 1, "{:#}", request.body["messages"]);
     let shown = picture.to_text();
     assert!(shown.contains("Opened a file") && shown.contains("cart-de.png"), "{shown}");
 }
@@ -288,6 +304,6 @@ async fn a_picture_in_a_text_is_opened_by_what_stands_for_it_and_none_of_another
     assert_answered(&picture);
     let request = app.model.until_request(2).await;
     assert!(request.mentions("a picture in a text: if you can see pictures"), "{:#}", request.body["messages"]);
-    assert!(request.mentions("is a picture. You cannot see pictures"), "{:#}", request.body["messages"]);
+    assert!(request.mentions("This is a picture. You cannot see pictures"), "{:#}", request.body["messages"]);
     assert!(!picture.to_text().contains(&id.to_string()), "people read no ids: {}", picture.to_text());
 }

@@ -37,7 +37,7 @@ pub struct Look {
     pub relations: Vec<String>,
     pub links: Vec<String>,
     pub attachments: Vec<String>,
-    /// The pictures on it, those of the description first.
+    /// The pictures on it, those a question is most likely about first.
     pub pictures: Vec<PictureRef>,
     /// The newest changes, oldest first.
     pub history: Vec<String>,

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        event::RunInfo,
         picture::PictureRef,
         work_item::{Attachment, Comment, WorkItem},
         write::Target,
@@ -17,8 +18,15 @@ use crate::{
 const MOST_NAMED: usize = 20;
 const NAME_LIMIT_CHARS: usize = 120;
 
-/// Those of the description first, then files, then those of comments, the newest first.
-pub(super) fn of(item: &WorkItem, comments: &[Comment], files: &[Attachment], names: &Names) -> Vec<PictureRef> {
+/// Those of what was said last first, and of what began the run, as a question is most likely about them; then
+/// those of the description, then files, then those of other comments. `comments` are the newest, newest first.
+pub(super) fn of(
+    run: &RunInfo,
+    item: &WorkItem,
+    comments: &[Comment],
+    files: &[Attachment],
+    names: &Names,
+) -> Vec<PictureRef> {
     let target = Target { project: item.project.id, id: item.id };
     let named = |id, name: String| PictureRef { id, item: target, name: one_line(&name) };
     let described = html::pictures(&item.description_html).into_iter();
@@ -27,13 +35,20 @@ pub(super) fn of(item: &WorkItem, comments: &[Comment], files: &[Attachment], na
         let name = shortened(&file.name, NAME_LIMIT_CHARS);
         Some(named(file.id?, format!("{name}, a file on the work item")))
     });
-    let in_comments = comments.iter().flat_map(|comment| {
+    let in_comment = |comment: &Comment| {
         let author = comment.author.as_ref().map_or_else(|| "someone".to_owned(), |person| names.handle(person));
         let pictures = html::pictures(&comment.html).into_iter();
-        pictures.map(move |(id, name)| named(id, format!("[image: {name}] in a comment by {author}")))
-    });
+        let pictures = pictures.map(|(id, name)| named(id, format!("[image: {name}] in a comment by {author}")));
+        pictures.collect::<Vec<_>>()
+    };
+    let began = [run.comment, run.source_comment];
+    let (asking, other): (Vec<_>, Vec<_>) =
+        comments.iter().enumerate().partition(|(at, comment)| *at == 0 || began.contains(&Some(comment.id)));
+    let of_comments = |comments: Vec<(usize, &Comment)>| -> Vec<PictureRef> {
+        comments.into_iter().flat_map(|(_, comment)| in_comment(comment)).collect()
+    };
     let mut pictures: Vec<PictureRef> = Vec::new();
-    for picture in described.chain(files).chain(in_comments) {
+    for picture in of_comments(asking).into_iter().chain(described).chain(files).chain(of_comments(other)) {
         if pictures.iter().all(|known| known.id != picture.id) {
             pictures.push(picture);
         }
