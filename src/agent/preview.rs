@@ -40,6 +40,8 @@ pub struct Section {
     pub text: String,
     /// The parts it has itself, by name and text; together they are about the whole.
     pub parts: Vec<(String, String)>,
+    /// Tokens of what is no text: a picture.
+    pub beside: u64,
 }
 
 /// There is nothing to show.
@@ -117,7 +119,7 @@ fn sections(request: &Request, guidance: Option<&str>, context: &str) -> Vec<Sec
             Message::User { text } => sections.push(Section::whole("person", text)),
             Message::Picture { caption, picture } => {
                 let told = format!("{caption}\n[{}, at most {} tokens]", picture.media_type, picture.tokens);
-                sections.push(Section::whole("pictures", &told));
+                sections.push(Section { beside: picture.tokens, ..Section::whole("pictures", &told) });
             }
             Message::Assistant(said) => {
                 let calls = said.calls.iter().map(|call| format!("[calls {} {}]", call.name, call.arguments));
@@ -137,7 +139,7 @@ fn sections(request: &Request, guidance: Option<&str>, context: &str) -> Vec<Sec
 
 impl Section {
     fn whole(name: &str, text: &str) -> Self {
-        Self { name: name.to_owned(), text: text.to_owned(), parts: Vec::new() }
+        Self { name: name.to_owned(), text: text.to_owned(), parts: Vec::new(), beside: 0 }
     }
 }
 
