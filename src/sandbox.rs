@@ -7,7 +7,9 @@
 
 mod activity_body;
 mod api;
+mod deeds;
 mod demo;
+mod edition;
 mod files;
 mod item_writes;
 mod json;
@@ -38,6 +40,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
+    edition::Edition,
     picture::{ActivityPicture, RunPicture},
     plan::{
         Breakage, CommentPicture, CredentialKind, Delivery, Fault, Mention, Mentioned, RecordedRequest, SandboxOptions,

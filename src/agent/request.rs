@@ -37,7 +37,7 @@ impl Agent {
             }
         };
         let tools = match mode {
-            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw => offers(texts, session),
+            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw => self.offers(texts, session),
             AskMode::WrapUp => Vec::new(),
         };
         let pictures = sight.messages(session, model_sees);
@@ -58,21 +58,25 @@ impl Agent {
             None => rules,
         })
     }
-}
 
-/// What the model may call now, the menu of skills beside the tool that loads them.
-fn offers(texts: &Texts, session: &Session) -> Vec<ToolOffer> {
-    let menu = texts.wording().skills.menu();
-    let allowed = session.allowed();
-    let offered = texts.wording().toolbox.offers().iter().filter(|offer| allowed.tool(&offer.name));
-    offered
-        .filter(|offer| offer.name != load_skill::NAME || !menu.is_empty())
-        .cloned()
-        .map(|mut offer| {
-            if offer.name == load_skill::NAME {
-                offer.description = format!("{}\n\n{menu}", offer.description);
-            }
-            offer
-        })
-        .collect()
+    /// What the model may call now, the menu of skills beside the tool that loads them. What needs
+    /// something the workspace's Plane does not have is left out.
+    fn offers(&self, texts: &Texts, session: &Session) -> Vec<ToolOffer> {
+        let menu = texts.wording().skills.menu();
+        let allowed = session.allowed();
+        let toolbox = &texts.wording().toolbox;
+        let works =
+            |name: &str| !toolbox.needs(name).is_some_and(|feature| self.facts.lacks(texts.workspace(), feature));
+        let offered = toolbox.offers().iter().filter(|offer| allowed.tool(&offer.name) && works(&offer.name));
+        offered
+            .filter(|offer| offer.name != load_skill::NAME || !menu.is_empty())
+            .cloned()
+            .map(|mut offer| {
+                if offer.name == load_skill::NAME {
+                    offer.description = format!("{}\n\n{menu}", offer.description);
+                }
+                offer
+            })
+            .collect()
+    }
 }

@@ -45,6 +45,8 @@ uuid_ids! {
     CommentId,
     /// A file Plane keeps: what is in it never changes.
     FileId,
+    /// A link on a work item.
+    LinkId,
     /// A page of a project.
     PageId,
     /// A person or a bot.

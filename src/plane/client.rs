@@ -1,6 +1,7 @@
 //! [`PlaneApi`] over HTTP.
 
 mod caller;
+mod deed;
 mod file;
 pub(in crate::plane) mod transport;
 
@@ -289,6 +290,12 @@ impl PlaneApi for PlaneClient {
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Person>, PlaneError> {
         let path = ["projects", &project.to_string(), "project-members"];
         let call = Call { workspace, what: "the members", path: &path, query: &[], lane: Lane::Read };
+        self.caller.whole_list(&call, record::member, |person| person.id).await
+    }
+
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Vec<Person>, PlaneError> {
+        let call =
+            Call { workspace, what: "the workspace's members", path: &["members"], query: &[], lane: Lane::Read };
         self.caller.whole_list(&call, record::member, |person| person.id).await
     }
 

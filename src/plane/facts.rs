@@ -5,7 +5,7 @@ mod pictures;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -15,13 +15,19 @@ pub use self::pictures::PictureError;
 use self::pictures::Pictures;
 use super::{ItemOrder, PlaneApi, PlaneError};
 use crate::domain::{
+    deed::Deed,
+    feature::Feature,
     ids::{ProjectId, WorkspaceId},
     work_item::{ItemTitle, Label, Page, Person, Project, State, WorkItem},
+    write::Write,
 };
 
 /// Titles and states of work items change more often than the rest, so they are remembered no longer. What
 /// work items are about changes as seldom as the rest, and takes many requests.
 const TITLES_TTL: Duration = Duration::from_secs(60);
+
+/// For how long it is remembered that a Plane does not have something.
+const LACKING_TTL: Duration = Duration::from_hours(6);
 
 /// Projects remembered at the same time.
 const MOST_PROJECTS: usize = 500;
@@ -44,6 +50,9 @@ pub struct Facts {
     items: Remembered<RecentItems>,
     titles: Remembered<Page<ItemTitle>>,
     pictures: Pictures,
+    workspace_members: Remembered<Vec<Person>, WorkspaceId>,
+    /// What a workspace's Plane turned out not to have, and when it did.
+    lacking: Mutex<HashMap<(WorkspaceId, Feature), Instant>>,
 }
 
 /// The work items of a project that were updated last, their descriptions shortened.
@@ -66,6 +75,8 @@ impl Facts {
             items: Remembered { most: MOST_ITEM_LISTS, ..Remembered::default() },
             titles: Remembered::default(),
             pictures: Pictures::default(),
+            workspace_members: Remembered::default(),
+            lacking: Mutex::default(),
         }
     }
 
@@ -93,6 +104,12 @@ impl Facts {
         self.members.get((workspace, project), self.ttl, || self.api.members(workspace, project)).await
     }
 
+    /// # Errors
+    /// What [`PlaneApi::workspace_members`] answers.
+    pub async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Arc<Vec<Person>>, PlaneError> {
+        self.workspace_members.get(workspace, self.ttl, || self.api.workspace_members(workspace)).await
+    }
+
     /// The project as it was when it was last asked for, however long ago, without waiting.
     #[must_use]
     pub fn known_project(&self, workspace: WorkspaceId, project: ProjectId) -> Option<Arc<Project>> {
@@ -110,6 +127,33 @@ impl Facts {
     pub fn forget_items(&self, workspace: WorkspaceId, project: ProjectId) {
         self.titles.forget((workspace, project));
         self.items.forget((workspace, project));
+    }
+
+    /// Forgets what is no longer true once this is made.
+    pub fn forget_after(&self, workspace: WorkspaceId, write: &Write) {
+        if let Some(project) = write.changes_items_of() {
+            self.forget_items(workspace, project);
+        }
+        if let Write::Deed(Deed::CreateLabel { project, .. } | Deed::DeleteLabel { project, .. }) = write {
+            self.labels.forget((workspace, *project));
+        }
+    }
+
+    /// A call turned out not to exist in this workspace's Plane, as [`PlaneError::no_such_call`] tells.
+    pub fn learn_lack(&self, workspace: WorkspaceId, feature: Feature) {
+        tracing::info!(%workspace, ?feature, "this Plane does not have it");
+        self.lacking().insert((workspace, feature), Instant::now());
+    }
+
+    /// Whether this workspace's Plane is known not to have it. After some hours it is tried again, as it may
+    /// have been upgraded.
+    #[must_use]
+    pub fn lacks(&self, workspace: WorkspaceId, feature: Feature) -> bool {
+        self.lacking().get(&(workspace, feature)).is_some_and(|learnt| learnt.elapsed() < LACKING_TTL)
+    }
+
+    fn lacking(&self) -> MutexGuard<'_, HashMap<(WorkspaceId, Feature), Instant>> {
+        self.lacking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The five hundred work items that were updated last. It takes a request for each hundred.
@@ -151,10 +195,10 @@ impl Facts {
 
 type Key = (WorkspaceId, ProjectId);
 
-/// One kind of fact, by project.
-pub struct Remembered<T> {
+/// One kind of fact, by project where nothing else is said.
+pub struct Remembered<T, K = Key> {
     most: usize,
-    slots: Mutex<HashMap<Key, Slot<T>>>,
+    slots: Mutex<HashMap<K, Slot<T>>>,
 }
 
 struct Slot<T> {
@@ -168,18 +212,18 @@ struct Fact<T> {
     value: Arc<T>,
 }
 
-impl<T> Default for Remembered<T> {
+impl<T, K> Default for Remembered<T, K> {
     fn default() -> Self {
         Self { most: MOST_PROJECTS, slots: Mutex::default() }
     }
 }
 
-impl<T> Remembered<T> {
+impl<T, K: Copy + Eq + std::hash::Hash> Remembered<T, K> {
     /// What is remembered, or what `fetch` gives.
     ///
     /// # Errors
     /// What `fetch` answers.
-    pub async fn get<F>(&self, key: Key, ttl: Duration, fetch: impl FnOnce() -> F) -> Result<Arc<T>, PlaneError>
+    pub async fn get<F>(&self, key: K, ttl: Duration, fetch: impl FnOnce() -> F) -> Result<Arc<T>, PlaneError>
     where
         F: Future<Output = Result<T, PlaneError>>,
     {
@@ -194,18 +238,18 @@ impl<T> Remembered<T> {
     }
 
     /// What is remembered, however old.
-    fn known(&self, key: Key) -> Option<Arc<T>> {
+    fn known(&self, key: K) -> Option<Arc<T>> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         // Where it is being fetched nobody waits for it here.
         let fact = slots.get(&key)?.fact.try_lock().ok()?;
         fact.as_ref().map(|known| Arc::clone(&known.value))
     }
 
-    fn forget(&self, key: Key) {
+    fn forget(&self, key: K) {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
-    fn slot(&self, key: Key) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {
+    fn slot(&self, key: K) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= self.most
             && !slots.contains_key(&key)

@@ -31,6 +31,9 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Response {
         stray(&mut world, call, "is no path of the API");
         return respond(404, &json!({"error": "Page not found."}));
     };
+    if !shared.options.edition.knows(&route) {
+        return respond(404, &json!({"error": "Page not found."}));
+    }
     let (place, credential) = match enter(&mut world, call, &route) {
         Ok(entered) => entered,
         Err((status, body)) => return respond(status, &body),

@@ -46,10 +46,14 @@ pub(super) enum OfItem {
     Comment(Uuid),
     Changes,
     Links,
+    Link(Uuid),
     Relations,
+    RemoveRelation,
     Attachments,
     /// Leads to where the file lies.
     Attachment(Uuid),
+    Archive,
+    Unarchive,
 }
 
 /// What a route takes, to tell a client that strays.
@@ -100,15 +104,21 @@ impl Route {
             InWorkspace::InProject(_, place) => match place {
                 // Whole here, but some editions page them, so a client may well ask for a page.
                 InProject::Members => takes(&["GET"], &["cursor", "per_page"], false),
-                InProject::OfItem(_, OfItem::Relations | OfItem::Attachments | OfItem::Attachment(_)) => {
-                    takes(&["GET"], &[], false)
+                InProject::OfItem(_, OfItem::Attachments | OfItem::Attachment(_)) => takes(&["GET"], &[], false),
+                InProject::OfItem(_, OfItem::Relations) => takes(&["GET", "POST"], &[], false),
+                InProject::States => takes(&["GET"], LIST, true),
+                InProject::Labels | InProject::OfItem(_, OfItem::Comments | OfItem::Links) => {
+                    takes(&["GET", "POST"], LIST, true)
                 }
-                InProject::States | InProject::OfItem(_, OfItem::Links) => takes(&["GET"], LIST, true),
-                InProject::Labels | InProject::OfItem(_, OfItem::Comments) => takes(&["GET", "POST"], LIST, true),
-                InProject::State(_) | InProject::Label(_) | InProject::Page(_) => takes(&["GET"], OBJECT, false),
+                InProject::State(_) | InProject::Page(_) => takes(&["GET"], OBJECT, false),
+                InProject::Label(_) => takes(&["GET", "DELETE"], OBJECT, false),
                 InProject::Items => takes(&["GET", "POST"], ITEMS, true),
-                InProject::OfItem(_, OfItem::Itself) => takes(&["GET", "PATCH"], OBJECT, false),
-                InProject::OfItem(_, OfItem::Comment(_)) => takes(&["GET"], OBJECT, false),
+                InProject::OfItem(_, OfItem::Itself | OfItem::Comment(_)) => {
+                    takes(&["GET", "PATCH", "DELETE"], OBJECT, false)
+                }
+                InProject::OfItem(_, OfItem::Link(_)) => takes(&["GET", "DELETE"], OBJECT, false),
+                InProject::OfItem(_, OfItem::RemoveRelation | OfItem::Archive) => takes(&["POST"], &[], false),
+                InProject::OfItem(_, OfItem::Unarchive) => takes(&["DELETE"], &[], false),
                 InProject::OfItem(_, OfItem::Changes) => takes(&["GET"], ORDERED, true),
             },
         }
@@ -145,7 +155,7 @@ fn in_project(segments: &[&str]) -> Option<InProject> {
         ["pages", page] => strict_uuid(page).map(InProject::Page),
         ["work-items" | "issues"] => Some(InProject::Items),
         // Relations exist only under the new name.
-        ["issues", _, "relations"] => None,
+        ["issues", _, "relations", ..] => None,
         ["work-items" | "issues", item, rest @ ..] => Some(InProject::OfItem(strict_uuid(item)?, of_item(rest)?)),
         _ => None,
     }
@@ -158,7 +168,11 @@ fn of_item(segments: &[&str]) -> Option<OfItem> {
         ["comments", comment] => strict_uuid(comment).map(OfItem::Comment),
         ["activities"] => Some(OfItem::Changes),
         ["links"] => Some(OfItem::Links),
+        ["links", link] => strict_uuid(link).map(OfItem::Link),
         ["relations"] => Some(OfItem::Relations),
+        ["relations", "remove"] => Some(OfItem::RemoveRelation),
+        ["archive"] => Some(OfItem::Archive),
+        ["unarchive"] => Some(OfItem::Unarchive),
         ["attachments" | "issue-attachments"] => Some(OfItem::Attachments),
         ["attachments" | "issue-attachments", file] => strict_uuid(file).map(OfItem::Attachment),
         _ => None,

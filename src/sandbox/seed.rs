@@ -100,7 +100,10 @@ fn project(slug: &str, text: &ProjectText, now: Timestamp) -> Project {
         states: states.collect(),
         labels: labels.collect(),
         items: items.collect(),
+        archived: Vec::new(),
+        highest: 0,
         page: Page { id: PageId(at("page".to_owned())), name: text.page.0.to_owned(), html: text.page.1.to_owned() },
+        members: None,
         created_by: user(slug, &text.people[0].0.to_lowercase()),
         created_at: hours_before(now, 24 * 180),
     }

@@ -93,12 +93,12 @@ impl Call {
     /// # Errors
     /// The status and body to answer.
     pub(super) fn json(&self) -> Result<Value, (u16, Value)> {
+        if self.body.is_empty() {
+            return Ok(json!({}));
+        }
         let kind = self.header("content-type").unwrap_or("application/octet-stream");
         if !kind.starts_with("application/json") {
             return Err((415, json!({"detail": format!("Unsupported media type \"{kind}\" in request.")})));
-        }
-        if self.body.is_empty() {
-            return Ok(json!({}));
         }
         serde_json::from_slice(&self.body)
             .map_err(|error| (400, json!({"detail": format!("JSON parse error - {error}")})))
@@ -133,7 +133,7 @@ impl Call {
 
 /// A JSON answer.
 pub(super) fn respond(status: u16, body: &Value) -> Response {
-    raw(status, "application/json", body.to_string())
+    raw(status, "application/json", if status == 204 { String::new() } else { body.to_string() })
 }
 
 /// Any answer.

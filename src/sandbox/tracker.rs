@@ -7,6 +7,17 @@ use jiff::Timestamp;
 use super::world::{External, Item, Project, World};
 use crate::domain::ids::RunId;
 
+impl super::Sandbox {
+    /// A person of a workspace, or the agent's bot, has this role from now on: 5 guest, 15 member, 20 admin.
+    pub fn set_role(&self, workspace: usize, name: &str, role: u8) {
+        let mut world = self.shared.lock();
+        let people = world.workspaces.get_mut(workspace).into_iter().flat_map(|home| &mut home.people);
+        for person in people.filter(|person| person.display_name == name) {
+            person.role = role;
+        }
+    }
+}
+
 /// Adds an empty work item to the first project of a workspace and gives its key.
 pub(super) fn add_item(world: &mut World, workspace: usize, name: &str) -> Option<String> {
     let workspace = world.workspaces.get_mut(workspace)?;

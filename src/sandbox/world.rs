@@ -69,9 +69,20 @@ pub(super) struct Project {
     pub(super) states: Vec<State>,
     pub(super) labels: Vec<Label>,
     pub(super) items: Vec<Item>,
+    pub(super) archived: Vec<Item>,
+    /// The highest number a work item ever had; numbers are not given again.
+    pub(super) highest: u64,
     pub(super) page: Page,
+    /// Who belongs to it besides the agent; `None` is everyone of the workspace.
+    pub(super) members: Option<Vec<UserId>>,
     pub(super) created_by: UserId,
     pub(super) created_at: Timestamp,
+}
+
+impl Project {
+    pub(super) fn has_member(&self, person: UserId) -> bool {
+        self.members.as_ref().is_none_or(|members| members.contains(&person))
+    }
 }
 
 /// A document of a project.
@@ -322,7 +333,7 @@ impl Item {
         let state = project.states.iter().find(|state| state.group == "backlog").or(project.states.first())?;
         Some(Self {
             id: WorkItemId(Uuid::new_v4()),
-            sequence: project.items.iter().map(|item| item.sequence).max().unwrap_or(0) + 1,
+            sequence: project.items.iter().map(|item| item.sequence).max().unwrap_or(0).max(project.highest) + 1,
             name: String::new(),
             description_html: "<p></p>".to_owned(),
             priority: "none".to_owned(),

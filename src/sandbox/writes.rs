@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     activity_body,
     api::{Answer, missing, stray},
-    item_writes, json,
+    deeds, item_writes, json,
     listing::Refusal,
     markup,
     route::{InProject, InWorkspace, OfItem, Route},
@@ -31,15 +31,14 @@ pub(super) fn handle(world: &mut World, call: &Call, route: &Route, home: Worksp
                     post_comment(world, call, home, project, WorkItemId(*item), &body)
                 }
                 InProject::Items => item_writes::create(world, call, home, project, &body),
-                InProject::OfItem(item, OfItem::Itself) => {
+                InProject::OfItem(item, OfItem::Itself) if call.method == "PATCH" => {
                     item_writes::update(world, call, home, (project, WorkItemId(*item)), &body)
                 }
-                InProject::Members
-                | InProject::States
-                | InProject::State(_)
-                | InProject::Label(_)
-                | InProject::Page(_)
-                | InProject::OfItem(..) => Err(missing()),
+                InProject::OfItem(item, place) => {
+                    deeds::handle(world, call, (home, project, WorkItemId(*item)), place, &body)
+                }
+                InProject::Label(label) => deeds::delete_label(world, home, project, LabelId(*label)),
+                InProject::Members | InProject::States | InProject::State(_) | InProject::Page(_) => Err(missing()),
             }
         }
         Route::Me | Route::Workspace(..) => Err(missing()),
@@ -145,7 +144,7 @@ fn post_comment(
     Ok((201, answer))
 }
 
-fn comment_html(body: &Value) -> Result<String, Refusal> {
+pub(super) fn comment_html(body: &Value) -> Result<String, Refusal> {
     match body.get("comment_html") {
         // A comment without words is accepted, as it is from a client that misspells the key.
         None => Ok("<p></p>".to_owned()),

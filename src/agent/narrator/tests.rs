@@ -8,14 +8,15 @@ use super::*;
 use crate::{
     domain::{
         activity::{Posted, RunActivity},
-        ids::{ActivityId, CommentId, FileId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        deed::Deed,
+        ids::{ActivityId, CommentId, FileId, LinkId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
         work_item::{
             Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
             Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
-    plane::{ItemOrder, RunStatus, WritePass},
+    plane::{Carried, DeedApi, ItemOrder, RunStatus, WritePass},
 };
 
 /// Takes activities and nothing else.
@@ -48,6 +49,16 @@ fn text_of(draft: &Draft) -> String {
 
 fn not_asked<T>() -> Result<T, PlaneError> {
     Err(PlaneError::Malformed { what: "a test", message: "the narrator only posts".to_owned() })
+}
+
+#[async_trait]
+impl DeedApi for Board {
+    async fn carry_out(&self, _: WorkspaceId, _: &Deed, _: StepKey, _: WritePass) -> Result<Carried, PlaneError> {
+        not_asked()
+    }
+    async fn known_links(&self, _: WorkspaceId, _: Target) -> Result<Vec<(LinkId, Link)>, PlaneError> {
+        not_asked()
+    }
 }
 
 #[async_trait]
@@ -135,6 +146,9 @@ impl PlaneApi for Board {
         not_asked()
     }
     async fn members(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Person>, PlaneError> {
+        not_asked()
+    }
+    async fn workspace_members(&self, _: WorkspaceId) -> Result<Vec<Person>, PlaneError> {
         not_asked()
     }
     async fn write_pass(&self, _: WorkspaceId) -> Result<WritePass, PlaneError> {

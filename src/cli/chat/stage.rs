@@ -11,15 +11,16 @@ use super::screen::Heard;
 use crate::{
     domain::{
         activity::{Draft, Posted, RunActivity, RunActivityKind},
+        deed::Deed,
         event::RunInfo,
-        ids::{ActivityId, CommentId, FileId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{ActivityId, CommentId, FileId, LinkId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         work_item::{
             Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
             Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
-    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
+    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
 };
 
 type Got<T> = Result<T, PlaneError>;
@@ -39,6 +40,17 @@ impl Stage {
     fn shown(&self, run: RunId) -> Vec<(RunInfo, RunActivity)> {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.iter().filter(|(info, _)| info.id == run).cloned().collect()
+    }
+}
+
+#[async_trait]
+impl DeedApi for Stage {
+    async fn carry_out(&self, _: WorkspaceId, _: &Deed, _: StepKey, _: WritePass) -> Got<Carried> {
+        Err(only_played())
+    }
+
+    async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Got<Vec<(LinkId, Link)>> {
+        self.real.known_links(workspace, item).await
     }
 }
 
@@ -176,6 +188,10 @@ impl PlaneApi for Stage {
 
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Person>> {
         self.real.members(workspace, project).await
+    }
+
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Got<Vec<Person>> {
+        self.real.workspace_members(workspace).await
     }
 
     async fn write_pass(&self, _: WorkspaceId) -> Got<WritePass> {

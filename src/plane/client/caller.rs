@@ -91,6 +91,18 @@ impl Caller {
         self.call(pass.0, &method, call, Some(body)).await?.json(call.what)
     }
 
+    /// As [`Caller::change`], for what Plane may answer with nothing at all; that is null here.
+    pub(super) async fn act(
+        &self,
+        method: Method,
+        call: &Call<'_>,
+        body: Option<&Value>,
+        pass: WritePass,
+    ) -> Result<Value, PlaneError> {
+        let answer = self.call(pass.0, &method, call, body).await?;
+        if answer.body.trim_ascii().is_empty() { Ok(Value::Null) } else { answer.json(call.what) }
+    }
+
     /// Reads one page; `page` counts from 0.
     pub(super) async fn page<T>(
         &self,
@@ -206,6 +218,7 @@ impl Caller {
         let method = match *method {
             Method::POST => "POST",
             Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
             _ => "GET",
         };
         let span = tracing::debug_span!("plane", workspace = %authorization.slug, method);

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::fields::{Fields, id_of};
-use crate::domain::work_item::{Attachment, Link, Relation};
+use crate::domain::{
+    ids::LinkId,
+    work_item::{Attachment, Link, Relation},
+};
 
 /// Reads the relations: an object with a list under each kind. The lists hold ids, or objects that
 /// name the other work item and its project.
@@ -25,6 +28,11 @@ pub(in crate::plane) fn relations(body: &Value) -> Option<Vec<Relation>> {
 pub(in crate::plane) fn link(value: &Value) -> Option<Link> {
     let fields = Fields::of(value)?;
     Some(Link { title: fields.text_or_empty("title"), url: fields.filled_text("url")? })
+}
+
+/// Reads a link with the id it is known by.
+pub(in crate::plane) fn known_link(value: &Value) -> Option<(LinkId, Link)> {
+    Some((Fields::of(value)?.id("id")?, link(value)?))
 }
 
 /// Reads a file; one that was never uploaded is none.

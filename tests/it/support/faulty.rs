@@ -17,8 +17,9 @@ use std::{
 use aileron::{
     domain::{
         activity::{Draft, Posted, RunActivity},
+        deed::Deed,
         event::{RunEvent, RunInfo},
-        ids::{CommentId, FileId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, FileId, LinkId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         installation::{BookError, Installation, InstallationBook},
         usage::UsageRow,
         work_item::{
@@ -28,7 +29,7 @@ use aileron::{
         write::{ItemFields, Target},
     },
     llm::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard},
-    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
+    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
     store::{
         Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
         StoreError, Waiting,
@@ -337,6 +338,10 @@ impl Store for Faulty<dyn Store> {
         self.seams.look(self.inner.usage(from, until)).await
     }
 
+    async fn changes_on(&self, workspace: WorkspaceId, day: Date) -> Result<u64, StoreError> {
+        self.seams.look(self.inner.changes_on(workspace, day)).await
+    }
+
     async fn letters(&self) -> Result<Vec<Letter>, StoreError> {
         self.seams.look(self.inner.letters()).await
     }
@@ -401,6 +406,17 @@ impl Store for Faulty<dyn Store> {
 }
 
 type Got<T> = Result<T, PlaneError>;
+
+#[async_trait]
+impl DeedApi for Faulty<dyn PlaneApi> {
+    async fn carry_out(&self, workspace: WorkspaceId, deed: &Deed, key: StepKey, pass: WritePass) -> Got<Carried> {
+        self.seams.plane("carry_out", self.inner.carry_out(workspace, deed, key, pass)).await
+    }
+
+    async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Got<Vec<(LinkId, Link)>> {
+        self.seams.plane("known_links", self.inner.known_links(workspace, item)).await
+    }
+}
 
 #[async_trait]
 impl PlaneApi for Faulty<dyn PlaneApi> {
@@ -519,6 +535,10 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
 
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Person>> {
         self.seams.plane("members", self.inner.members(workspace, project)).await
+    }
+
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Got<Vec<Person>> {
+        self.seams.plane("workspace_members", self.inner.workspace_members(workspace)).await
     }
 
     /// Sends nothing, so that nobody can die of it.

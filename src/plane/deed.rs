@@ -1,0 +1,39 @@
+//! Changes other than to a work item's own fields.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{PlaneError, WritePass};
+use crate::domain::{
+    deed::Deed,
+    ids::{LinkId, StepKey, WorkspaceId},
+    work_item::Link,
+    write::Target,
+};
+
+/// A part of [`super::PlaneApi`]. What an edition does not have answers 404 or 405, as
+/// [`PlaneError::no_such_call`] tells.
+#[async_trait]
+pub trait DeedApi: Send + Sync {
+    /// Carries it out. Plane takes `key` where it makes a record that can be looked up by it, with the same
+    /// care as [`super::PlaneApi::add_comment`]; everything else has to be looked for by what it is.
+    async fn carry_out(
+        &self,
+        workspace: WorkspaceId,
+        deed: &Deed,
+        key: StepKey,
+        pass: WritePass,
+    ) -> Result<Carried, PlaneError>;
+
+    /// The newest links of a work item with their ids, at most 100.
+    async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Result<Vec<(LinkId, Link)>, PlaneError>;
+}
+
+/// What Plane made of a deed it accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carried {
+    /// What was made; `None` where nothing new was.
+    pub made: Option<Uuid>,
+    /// Whether the answer shows what was asked for. Plane accepts some things without doing them.
+    pub took: bool,
+}

@@ -1,0 +1,237 @@
+//! The tools that change something beside a work item's fields: under the names people use, only what is
+//! the agent's own, once, and told as it turned out.
+
+use std::time::Duration;
+
+use aileron::sandbox::{Breakage, Fault, Mention, Status};
+use serde_json::{Value, json};
+
+use crate::support::{
+    app::{Setup, TestApp},
+    model::Turn,
+    picture::assert_answered,
+};
+
+fn may_write() -> Setup {
+    TestApp::setup().set("AILERON__AGENT__WRITES", "allow").set("AILERON__PLANE__SETTLE_MS", "50")
+}
+
+/// What the model was told of its tools in the last call.
+fn told(app: &TestApp) -> String {
+    app.model.requests().last().expect("a call of the model").texts("tool").join("\n")
+}
+
+/// Plays these calls on MOB-3, asked for and where needed approved by the project's admin, and gives what
+/// the model was told of them.
+async fn play(setup: Setup, calls: Vec<(&'static str, Value)>) -> (TestApp, String) {
+    let turns: Vec<_> = calls.into_iter().map(|call| Turn::calls([call])).collect();
+    let app = setup.script(turns.into_iter().chain([Turn::says("Done.")])).start().await;
+    let mentioned = app.plane.mention(Mention { author: "ada".to_owned(), ..Mention::new("MOB-3", "see to it") }).await;
+    let mut ends = 1;
+    let mut picture = app.ended(mentioned.run).await;
+    while picture.status == Status::Awaiting {
+        app.plane.reply(mentioned.run, "ada", "yes").await;
+        ends += 1;
+        picture = app.ended_times(mentioned.run, ends).await;
+    }
+    assert_answered(&picture);
+    let told = told(&app);
+    (app, told)
+}
+
+fn requests(app: &TestApp, method: &str, path: &str) -> usize {
+    app.plane.requests().iter().filter(|request| request.method == method && request.path.contains(path)).count()
+}
+
+fn assert_told(told: &str, expected: &[&str]) {
+    for text in expected {
+        assert!(told.contains(text), "{text:?} is missing in:\n{told}");
+    }
+}
+
+#[tokio::test]
+async fn relations_are_set_and_taken_away_under_their_own_words() {
+    let (app, told) = play(
+        may_write(),
+        vec![
+            ("relate_work_items", json!({"relation": "blocked by", "other": "MOB-10"})),
+            ("relate_work_items", json!({"work_item": "MOB-10", "relation": "blocks", "other": "MOB-3"})),
+            ("relate_work_items", json!({"relation": "duplicate", "other": "MOB-10"})),
+            ("unrelate_work_items", json!({"work_item": "MOB-10", "other": "MOB-3"})),
+            ("unrelate_work_items", json!({"other": "MOB-10"})),
+            ("relate_work_items", json!({"relation": "implements", "other": "MOB-10"})),
+            ("relate_work_items", json!({"relation": "blocks", "other": "MOB-3"})),
+        ],
+    )
+    .await;
+    assert_told(
+        &told,
+        &[
+            "Done: Say that MOB-3 is blocked by MOB-10.",
+            "MOB-10 blocks MOB-3 already",
+            "MOB-3 is blocked by MOB-10, and Plane keeps one relation",
+            "Done: No longer say that MOB-10 blocks MOB-3.",
+            "MOB-3 has no relation to MOB-10",
+            "There are: blocking, blocked_by",
+            "in a relation to itself",
+        ],
+    );
+    assert_eq!((requests(&app, "POST", "/relations/"), requests(&app, "POST", "/remove/")), (2, 1));
+}
+
+#[tokio::test]
+async fn links_and_labels_are_made_once_and_what_is_there_is_named() {
+    let (app, told) = play(
+        may_write(),
+        vec![
+            ("add_link", json!({"url": "https://ci.example/run/7", "title": "CI run"})),
+            ("add_link", json!({"url": "https://ci.example/run/7"})),
+            ("add_link", json!({"url": "javascript:alert(1)"})),
+            ("create_label", json!({"name": "Flaky test", "color": "red"})),
+            ("update_work_item", json!({"add_labels": ["flaky test"]})),
+            ("create_label", json!({"name": "BUG"})),
+            ("create_label", json!({"name": "new", "color": "mauve"})),
+        ],
+    )
+    .await;
+    assert_told(
+        &told,
+        &[
+            "Done: Link MOB-3 to https://ci.example/run/7.",
+            "has that link already",
+            "http or https address",
+            "Done: New label \"Flaky test\".",
+            "Flaky test",
+            "has the label \"bug\" already",
+            "\"mauve\" is no colour",
+        ],
+    );
+    assert_eq!((requests(&app, "POST", "/links/"), requests(&app, "POST", "/labels/")), (1, 1));
+}
+
+#[tokio::test]
+async fn only_comments_of_its_own_are_changed_or_deleted() {
+    let (app, told) = play(
+        may_write(),
+        vec![
+            ("add_comment", json!({"work_item": "MOB-1", "text": "Seen on **2** phones."})),
+            ("edit_comment", json!({"work_item": "MOB-1", "comment": "seen on 2", "text": "Seen on 3 phones."})),
+            ("edit_comment", json!({"work_item": "MOB-1", "comment": "3 phones", "text": "Seen on 3 phones."})),
+            ("delete_comment", json!({"work_item": "MOB-1", "comment": "the"})),
+            ("delete_comment", json!({"work_item": "MOB-1", "comment": "Seen on 3 phones."})),
+        ],
+    )
+    .await;
+    assert_told(
+        &told,
+        &[
+            "Done: Change a comment on MOB-1.",
+            "- comment: Seen on **2** phones. → Seen on 3 phones.",
+            "says that already",
+            "None of your comments there has these words. Yours are:\n- Seen on 3 phones.",
+            "Done: Delete a comment on MOB-1.",
+        ],
+    );
+    assert!(app.plane.comments(0, "MOB-1").iter().all(|comment| comment.author != "aileron"));
+    assert_eq!((requests(&app, "PATCH", "/comments/"), requests(&app, "DELETE", "/comments/")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_comment_of_somebody_else_is_not_touched_though_plane_would_let_it() {
+    let app = may_write().start().await;
+    let theirs = app.plane.comments(0, "MOB-3").into_iter().next().expect("a comment").id;
+    app.model.then([
+        Turn::calls([("edit_comment", json!({"comment": theirs.to_string(), "text": "No."}))]),
+        Turn::calls([("delete_comment", json!({"comment": theirs.to_string()}))]),
+        Turn::says("They are not mine."),
+    ]);
+    let mentioned = app.mention("MOB-3", "rewrite the first comment").await;
+    assert_answered(&app.ended(mentioned.run).await);
+    assert_eq!(told(&app).matches("somebody else's").count(), 2);
+    assert_eq!(requests(&app, "DELETE", "/comments/") + requests(&app, "PATCH", "/comments/"), 0);
+}
+
+#[tokio::test]
+async fn work_items_are_archived_when_finished_and_deleted_where_plane_lets_it() {
+    let (app, told) = play(
+        may_write(),
+        vec![
+            ("archive_work_item", json!({})),
+            ("update_work_item", json!({"state": "Done"})),
+            ("archive_work_item", json!({})),
+            ("delete_work_item", json!({"work_item": "MOB-1"})),
+            ("create_work_item", json!({"name": "A mistake"})),
+            ("delete_work_item", json!({"work_item": "MOB-19"})),
+            ("delete_work_item", json!({"work_item": "MOB-19"})),
+        ],
+    )
+    .await;
+    assert_told(
+        &told,
+        &["archives only what is completed", "Done: Archive MOB-3.", "Only admin or creator can delete"],
+    );
+    let made = app.plane.workspace(0).work_items.len();
+    assert!(told.contains(" as MOB-"), "{told} {made}");
+}
+
+#[tokio::test]
+async fn the_work_item_of_the_conversation_is_not_deleted_under_it() {
+    let (app, told) = play(may_write(), vec![("delete_work_item", json!({"work_item": "MOB-3"}))]).await;
+    assert_told(&told, &["a person has to delete it"]);
+    assert_eq!(requests(&app, "DELETE", "/work-items/"), 0);
+}
+
+#[tokio::test]
+async fn what_an_edition_does_not_have_is_told_once_and_offered_no_more() {
+    let app = may_write()
+        .script([
+            Turn::calls([("relate_work_items", json!({"relation": "blocks", "other": "MOB-10"}))]),
+            Turn::calls([("unrelate_work_items", json!({"other": "MOB-10"}))]),
+            Turn::calls([("unrelate_work_items", json!({"work_item": "MOB-10", "other": "MOB-3"}))]),
+            Turn::says("It cannot be removed here."),
+        ])
+        .start()
+        .await;
+    let body = r#"{"error": "Page not found."}"#.to_owned();
+    let missing = Breakage::Status { code: 404, retry_after: None, body };
+    app.plane.inject(Fault::new("POST", "/relations/remove/", 1, missing));
+    let mentioned = app.mention("MOB-3", "it does not block it after all").await;
+    assert_answered(&app.ended(mentioned.run).await);
+    assert_eq!(told(&app).matches("no way to remove a relation").count(), 2);
+    assert_eq!(requests(&app, "POST", "/remove/"), 1, "it is not tried again");
+    let offered =
+        app.model.requests().iter().map(|request| request.tools().contains(&"unrelate_work_items")).collect::<Vec<_>>();
+    assert_eq!(offered, [true, true, false, false]);
+}
+
+#[tokio::test]
+async fn a_deed_whose_connection_breaks_is_made_once() {
+    let deeds = [
+        ("relate_work_items", json!({"relation": "relates to", "other": "MOB-10"}), "POST", "/relations/"),
+        ("add_link", json!({"url": "https://ci.example/run/7"}), "POST", "/links/"),
+        ("create_label", json!({"name": "flaky"}), "POST", "/labels/"),
+    ];
+    let calls = || deeds.clone().map(|(tool, arguments, ..)| (tool, arguments));
+    for late in [false, true] {
+        let app = may_write()
+            .set("AILERON__PLANE__SETTLE_MS", "1000")
+            .script([Turn::calls(calls()), Turn::says("Done.")])
+            .start()
+            .await;
+        for (_, _, method, path) in &deeds {
+            let breakage = if late {
+                Breakage::ResetAndLateEffect(Duration::from_millis(300))
+            } else {
+                Breakage::ResetBeforeEffect
+            };
+            app.plane.inject(Fault::new(method, path, 1, breakage));
+        }
+        let mentioned = app.mention("MOB-3", "see to it").await;
+        assert_answered(&app.ended(mentioned.run).await);
+        let told = told(&app);
+        assert_eq!(told.matches("Done: ").count(), 3, "{told}");
+        for (tool, _, method, path) in &deeds {
+            assert_eq!(requests(&app, method, path), if late { 1 } else { 2 }, "{tool}");
+        }
+    }
+}
