@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Called, Effect, Told, Tool, ToolCx, ToolError, ToolOutput, describe, parse_arguments, schema, target};
 use crate::domain::{
+    feature::Feature,
     ids::FileId,
     picture::{LARGEST_PICTURE_BYTES, Picture, PictureRef},
     work_item::Attachment,
@@ -45,6 +46,10 @@ impl Tool for ReadAttachment {
 
     fn effect(&self) -> Effect {
         Effect::Read
+    }
+
+    fn needs(&self) -> Option<Feature> {
+        None
     }
 
     fn parameters(&self) -> Value {

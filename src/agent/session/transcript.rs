@@ -149,7 +149,9 @@ impl Transcript {
             if first.tell_of_changes {
                 let told = results.filter_map(|message| match message {
                     Message::Tool { text, .. } => Some(text),
-                    Message::System { .. } | Message::User { .. } | Message::Picture { .. } | Message::Assistant(_) => None,
+                    Message::System { .. } | Message::User { .. } | Message::Picture { .. } | Message::Assistant(_) => {
+                        None
+                    }
                 });
                 let told = told.collect::<Vec<_>>().join("\n\n");
                 said.text = format!("{}\n\n[What came of the changes that were proposed: {told}]", said.text);

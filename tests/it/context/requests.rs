@@ -101,7 +101,7 @@ async fn a_request_about_hostile_text() {
 
 fn said(text: &str) -> Said {
     let activity = Some(ActivityId(uuid::Uuid::nil()));
-    Said { activity, author: Some("@maya".to_owned()), text: text.to_owned(), written_at: None }
+    Said { activity, author: Some("@maya".to_owned()), text: text.to_owned(), by: None, written_at: None }
 }
 
 fn call(id: &str, name: &str, arguments: &str) -> ToolCall {
@@ -125,7 +125,12 @@ async fn a_request_in_the_middle_of_a_turn() {
     let served = illustrated().serve(seeing().await).await;
     let look = served.agent.look(&run(), None).await.unwrap().unwrap();
     let picture = look.pictures.last().unwrap().clone();
-    let opened = |turn| Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: Some(turn), prompts: vec![said("And now?")] };
+    let opened = |turn| Entry::Opened {
+        at: Timestamp::UNIX_EPOCH,
+        turn: Some(turn),
+        prompts: vec![said("And now?")],
+        entitled: true,
+    };
     let calls = vec![
         call("call-1", "read_attachment", r#"{"file":"shot.png"}"#),
         call("call-2", "load_skill", r#"{"name":"triage"}"#),
