@@ -28,6 +28,7 @@ pub mod question;
 mod request;
 pub mod sentences;
 pub mod session;
+pub mod sight;
 pub mod skills;
 mod speak;
 pub mod step;
@@ -56,7 +57,7 @@ pub struct Agent {
     pub plane: Arc<dyn PlaneApi>,
     pub facts: Facts,
     pub models: Models,
-    /// Counts the tokens of the usual model.
+    /// Counts the tokens of the usual model, and of those that have no meter of their own.
     pub meter: Arc<TokenMeter>,
     /// Prompts, skills and tools as they are edited.
     pub library: Arc<Library>,
@@ -74,13 +75,21 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// The workspace's model. A skill may want another, which is not built so far.
+    /// The workspace's model, or the one that a skill in force asks for.
     fn model_of(&self, workspace: WorkspaceId, wanted: Option<&str>) -> Arc<dyn Model> {
-        let model = self.models.of(workspace);
-        if let Some(other) = wanted.filter(|name| *name != model.name()) {
-            tracing::debug!(wanted = other, "a skill asks for a model that is not built; the workspace's own is used");
+        let own = self.models.of(workspace);
+        let wanted = wanted.filter(|name| *name != own.name());
+        let other = wanted.and_then(|name| self.models.wanted(workspace, name));
+        if let (Some(name), None) = (wanted, other) {
+            // The configuration has changed since the skill was taken.
+            tracing::debug!(wanted = name, "a skill asks for a model that is not there; the workspace's own is used");
         }
-        Arc::clone(model)
+        Arc::clone(other.unwrap_or(own))
+    }
+
+    /// What counts the tokens of a model.
+    fn meter_of(&self, model: &dyn Model) -> &Arc<TokenMeter> {
+        self.models.meter(model.name()).unwrap_or(&self.meter)
     }
 }
 

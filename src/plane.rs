@@ -27,10 +27,10 @@ use crate::domain::{
     activity::{Draft, Posted, RunActivity},
     disposition::Disposition,
     event::RunInfo,
-    ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+    ids::{CommentId, FileId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
     work_item::{
-        Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-        State, WorkItem,
+        Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project, Relation,
+        SearchHit, State, WorkItem,
     },
     write::{ItemFields, Target},
 };
@@ -135,6 +135,16 @@ pub trait PlaneApi: DeedApi {
         project: ProjectId,
         id: WorkItemId,
     ) -> Result<Vec<Attachment>, PlaneError>;
+
+    /// What is in a file of the work item's project, be it attached or shown in a text, from its
+    /// beginning and at most so many bytes. Plane only names where it lies; no credential goes there.
+    async fn file(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        file: FileId,
+        limit_bytes: usize,
+    ) -> Result<FileContent, PlaneError>;
 
     /// The project's newest work items, at most 100, in a line each. The children of a work item are
     /// found among them, and the names behind ids.

@@ -10,6 +10,7 @@ mod api;
 mod deeds;
 mod demo;
 mod edition;
+mod files;
 mod item_writes;
 mod json;
 mod listing;

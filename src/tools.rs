@@ -20,6 +20,7 @@ pub mod list_project_facts;
 pub mod list_work_items;
 pub mod load_skill;
 mod own_comment;
+pub mod read_attachment;
 pub mod read_comments;
 pub mod read_work_item;
 pub mod relate_work_items;
@@ -48,6 +49,7 @@ use crate::{
         event::RunInfo,
         feature::Feature,
         ids::{ProjectId, WorkspaceId},
+        picture::PictureRef,
         write::PlannedWrite,
     },
     plane::{PlaneApi, PlaneError, facts::Facts},
@@ -116,6 +118,8 @@ pub struct ToolOutput {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Called {
     Output(ToolOutput),
+    /// And a picture, for a model that sees.
+    Shows(ToolOutput, PictureRef),
     /// The call would change this. Nothing has happened yet.
     Wants(Box<PlannedWrite>),
 }
@@ -231,6 +235,7 @@ pub fn all() -> Vec<Box<dyn Tool>> {
         Box::new(find_similar_work_items::FindSimilarWorkItems),
         Box::new(list_work_items::ListWorkItems),
         Box::new(read_comments::ReadComments),
+        Box::new(read_attachment::ReadAttachment),
         Box::new(list_project_facts::ListProjectFacts),
         Box::new(load_skill::LoadSkill),
         Box::new(ask_user::AskUser),

@@ -113,6 +113,7 @@ impl Reading {
             | Entry::Compacted { .. }
             | Entry::Worded { .. }
             | Entry::SkillTaken { .. }
+            | Entry::PictureRead { .. }
             | Entry::SignInAsked { .. }
             | Entry::BoundHit { .. }
             | Entry::Failed { .. }

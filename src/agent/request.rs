@@ -8,6 +8,7 @@ use super::{
     budget::Draft,
     prompts::{PromptError, nothing},
     session::Session,
+    sight::Sight,
     step::AskMode,
     texts::Texts,
 };
@@ -15,13 +16,15 @@ use crate::{domain::talk::ToolOffer, tools::load_skill};
 
 impl Agent {
     /// The request for the session as it stands, in parts, before it is fitted into the model's window.
-    /// `today` is the day in the words of the place.
+    /// `today` is the day in the words of the place; `sight` has the pictures, which only a model that sees is
+    /// shown.
     pub(super) fn draft(
         &self,
         texts: &Texts,
         session: &Session,
         mode: AskMode,
         today: String,
+        (sight, model_sees): (&Sight, bool),
     ) -> Result<Draft, PromptError> {
         let system = self.system(texts, today)?;
         let tail = match mode {
@@ -40,7 +43,8 @@ impl Agent {
             }
             AskMode::WrapUp => Vec::new(),
         };
-        Ok(Draft::new(system, session.conversation(), tail, tools))
+        let pictures = sight.messages(session, model_sees);
+        Ok(Draft::new(system, session.conversation(), tail, tools).with_pictures(pictures))
     }
 
     /// Our rules, and behind them the workspace's guidance.

@@ -13,6 +13,7 @@
 //! activity is intended, nothing but its outcome is absorbed. `Opened` leads on from a stop not yet confirmed.
 
 mod approvals;
+mod pictures;
 mod questions;
 pub mod skills;
 mod transcript;
@@ -194,6 +195,7 @@ impl Session {
                 }
                 self.tool_done(&call_id, text);
             }
+            Entry::PictureRead { call_id, picture } => self.transcript.picture(call_id, picture),
             Entry::SignInAsked { call_id, text, url } => self.sign_in_asked(call_id, text, url),
             Entry::BoundHit { bound } => {
                 let best = self.best_text.clone();

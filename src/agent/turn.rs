@@ -12,6 +12,7 @@ mod narrate;
 mod open;
 mod permit;
 mod resume;
+mod see;
 mod spend;
 mod undo;
 mod work;
@@ -33,6 +34,7 @@ use super::{
     journal::{self, Bound, Entry, Failure, FailureCode, Said},
     narrator::{Doing, Narrator},
     session::Session,
+    sight::Sight,
     step::Step,
     texts::Texts,
 };
@@ -126,6 +128,7 @@ impl Agent {
             narrator: None,
             said: HashSet::new(),
             already: HashMap::new(),
+            sight: Sight::default(),
             squeeze: Squeeze::None,
             compacted: 0,
             deadline: Instant::now() + self.limits.max_turn,
@@ -154,6 +157,8 @@ struct Drive<'a> {
     /// What Plane shows from an earlier attempt at this turn, by step key. It is read when a turn is
     /// resumed; an attempt of this process that fails leaves the run, so nothing is missing here.
     already: HashMap<String, ActivityId>,
+    /// The pictures of the turn.
+    sight: Sight,
     squeeze: Squeeze,
     /// How often this turn had to be compacted.
     compacted: u32,

@@ -37,7 +37,6 @@ pub(super) fn resolve(
     );
     let writes = resolver.writes(&raw);
     let plane = resolver.plane(raw.plane);
-    let model_names = raw.models.keys().cloned().collect();
     let guidance = resolver.guidance(raw.projects);
     let models = resolver.models(&raw.agent, &raw.models, &raw.providers, &raw.workspaces);
     let budget = resolver.budget(&raw.budget);
@@ -55,6 +54,7 @@ pub(super) fn resolve(
         (Some(listen), Some(plane), Some(models)) if resolver.problems.is_empty() => {
             let max_body_bytes = raw.server.max_body_kib.unwrap_or(5120) as usize * 1024;
             let server = ServerConfig { listen, max_body_bytes };
+            let model_names = models.named.keys().cloned().collect();
             Ok(Config { server, store, plane, agent, models, model_names, budget, guidance, writes, log })
         }
         (_, _, _) => Err(resolver.problems),

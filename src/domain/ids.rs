@@ -43,6 +43,8 @@ uuid_ids! {
     ActivityId,
     /// A comment on a work item.
     CommentId,
+    /// A file Plane keeps: what is in it never changes.
+    FileId,
     /// A link on a work item.
     LinkId,
     /// A page of a project.

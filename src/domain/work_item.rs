@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 
 use super::{
-    ids::{CommentId, LabelId, ProjectId, StateId, UserId, WorkItemId},
+    ids::{CommentId, FileId, LabelId, ProjectId, StateId, UserId, WorkItemId},
     role::Role,
 };
 
@@ -238,8 +238,17 @@ pub struct Link {
 /// A file on a work item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
+    pub id: Option<FileId>,
     pub name: String,
     /// Such as `image/png`; empty where Plane tells none.
     pub media_type: String,
     pub bytes: Option<u64>,
+}
+
+/// What is in a file, from its beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileContent {
+    pub bytes: Vec<u8>,
+    /// Whether that is all of it.
+    pub whole: bool,
 }

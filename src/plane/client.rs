@@ -2,6 +2,7 @@
 
 mod caller;
 mod deed;
+mod file;
 pub(in crate::plane) mod transport;
 
 use std::sync::Arc;
@@ -23,10 +24,10 @@ use crate::{
     domain::{
         activity::{Draft, Posted, RunActivity},
         event::RunInfo,
-        ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, FileId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
+            Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
@@ -235,6 +236,16 @@ impl PlaneApi for PlaneClient {
         let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "attachments"];
         let body = self.caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Read }).await?;
         Ok(readable(what, list::page(&body, attached::attachment))?.items)
+    }
+
+    async fn file(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        file: FileId,
+        limit_bytes: usize,
+    ) -> Result<FileContent, PlaneError> {
+        self.caller.file(workspace, item, file, limit_bytes).await
     }
 
     async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Page<ItemTitle>, PlaneError> {

@@ -1,5 +1,7 @@
 //! What changes seldom about a project, remembered for a while: the project itself, its states, labels,
-//! members, the titles of its work items, and roughly what these are about.
+//! members, the titles of its work items, roughly what these are about, and pictures looked at lately.
+
+mod pictures;
 
 use std::{
     collections::HashMap,
@@ -9,6 +11,8 @@ use std::{
 
 use tokio::time::Instant;
 
+pub use self::pictures::PictureError;
+use self::pictures::Pictures;
 use super::{ItemOrder, PlaneApi, PlaneError};
 use crate::domain::{
     deed::Deed,
@@ -45,6 +49,7 @@ pub struct Facts {
     members: Remembered<Vec<Person>>,
     items: Remembered<RecentItems>,
     titles: Remembered<Page<ItemTitle>>,
+    pictures: Pictures,
     workspace_members: Remembered<Vec<Person>, WorkspaceId>,
     /// What a workspace's Plane turned out not to have, and when it did.
     lacking: Mutex<HashMap<(WorkspaceId, Feature), Instant>>,
@@ -69,6 +74,7 @@ impl Facts {
             members: Remembered::default(),
             items: Remembered { most: MOST_ITEM_LISTS, ..Remembered::default() },
             titles: Remembered::default(),
+            pictures: Pictures::default(),
             workspace_members: Remembered::default(),
             lacking: Mutex::default(),
         }

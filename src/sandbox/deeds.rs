@@ -65,7 +65,7 @@ pub(super) fn handle(world: &mut World, call: &Call, at: Place, place: &OfItem, 
             project.items.push(item);
             NOTHING
         }
-        OfItem::Comments | OfItem::Changes | OfItem::Attachments => Err(missing()),
+        OfItem::Comments | OfItem::Changes | OfItem::Attachments | OfItem::Attachment(_) => Err(missing()),
     }
 }
 

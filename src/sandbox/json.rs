@@ -107,10 +107,10 @@ pub(super) fn link(workspace: &Workspace, project: &Project, item: &Item, link: 
 pub(super) fn attachment(workspace: &Workspace, project: &Project, item: &Item, file: &Attachment) -> Value {
     json!({
         "id": file.id, "created_at": time(file.created_at), "updated_at": time(file.created_at), "deleted_at": null,
-        "attributes": {"name": file.name, "size": file.bytes, "type": file.media_type},
+        "attributes": {"name": file.name, "size": file.content.len(), "type": file.media_type},
         "asset": format!("{}/{}-{}", workspace.id, file.id.simple(), file.name), "entity_type": "ISSUE_ATTACHMENT",
         "entity_identifier": null, "is_deleted": false, "is_archived": false, "external_id": null,
-        "external_source": null, "size": file.bytes, "is_uploaded": true, "storage_metadata": {},
+        "external_source": null, "size": file.content.len(), "is_uploaded": true, "storage_metadata": {},
         "created_by": file.created_by, "updated_by": null, "user": null, "workspace": workspace.id,
         "draft_issue": null, "project": project.id, "issue": item.id, "comment": null, "page": null,
     })

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::{Answer, forbidden, missing},
-    json,
+    files, json,
     listing::{self, Refusal},
     route::{InProject, InWorkspace, OfItem, Route},
     serve::Call,
@@ -91,6 +91,8 @@ impl Reader<'_> {
             InProject::Page(id) if project.page.id.0 == *id => self.one(json::page(home, project), Some(project)),
             InProject::Page(_) => Err(missing()),
             InProject::Items => self.items(project),
+            // The project is looked at, the work item is not.
+            InProject::OfItem(_, OfItem::Attachment(file)) => files::location(project, *file),
             InProject::OfItem(item, place) => match project.item(WorkItemId(*item)) {
                 Some(item) => self.read_of_item(project, item, place),
                 None => self.read_of_unknown_item(place),
@@ -105,9 +107,14 @@ impl Reader<'_> {
             OfItem::Relations => return Ok((200, json::relations(project, item))),
             // A bare array.
             OfItem::Attachments => {
-                let files = item.attachments.iter().map(|file| json::attachment(home, project, item, file));
+                let files = item
+                    .attachments
+                    .iter()
+                    .filter(|file| file.listed)
+                    .map(|file| json::attachment(home, project, item, file));
                 return Ok((200, files.collect()));
             }
+            OfItem::Attachment(file) => return files::location(project, *file),
             OfItem::Comment(id) => {
                 let comment = item.comments.iter().find(|comment| comment.id.0 == *id).ok_or_else(missing)?;
                 return self.one(json::comment(home, project, item, comment), Some(project));
@@ -141,6 +148,7 @@ impl Reader<'_> {
             | OfItem::Relations
             | OfItem::Comment(_)
             | OfItem::Link(_)
+            | OfItem::Attachment(_)
             | OfItem::RemoveRelation
             | OfItem::Archive
             | OfItem::Unarchive => Err(missing()),

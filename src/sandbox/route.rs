@@ -50,6 +50,8 @@ pub(super) enum OfItem {
     Relations,
     RemoveRelation,
     Attachments,
+    /// Leads to where the file lies.
+    Attachment(Uuid),
     Archive,
     Unarchive,
 }
@@ -102,7 +104,7 @@ impl Route {
             InWorkspace::InProject(_, place) => match place {
                 // Whole here, but some editions page them, so a client may well ask for a page.
                 InProject::Members => takes(&["GET"], &["cursor", "per_page"], false),
-                InProject::OfItem(_, OfItem::Attachments) => takes(&["GET"], &[], false),
+                InProject::OfItem(_, OfItem::Attachments | OfItem::Attachment(_)) => takes(&["GET"], &[], false),
                 InProject::OfItem(_, OfItem::Relations) => takes(&["GET", "POST"], &[], false),
                 InProject::States => takes(&["GET"], LIST, true),
                 InProject::Labels | InProject::OfItem(_, OfItem::Comments | OfItem::Links) => {
@@ -172,6 +174,7 @@ fn of_item(segments: &[&str]) -> Option<OfItem> {
         ["archive"] => Some(OfItem::Archive),
         ["unarchive"] => Some(OfItem::Unarchive),
         ["attachments" | "issue-attachments"] => Some(OfItem::Attachments),
+        ["attachments" | "issue-attachments", file] => strict_uuid(file).map(OfItem::Attachment),
         _ => None,
     }
 }

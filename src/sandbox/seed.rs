@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
+    files,
     seed_text::{self, ItemText, ProjectText},
     world::{Attachment, Change, Comment, External, Item, Label, Link, Page, Person, Project, State, Workspace, World},
 };
@@ -232,7 +233,8 @@ impl Place<'_> {
             id: self.id(&format!("item/{}/attachment/{place}", self.sequence)),
             name: (*name).to_owned(),
             media_type: (*media_type).to_owned(),
-            bytes: *bytes,
+            content: files::seeded(media_type, *bytes),
+            listed: true,
             created_by: self.user(text.author),
             created_at: hours_before(self.now, text.hours_old / 2),
         };

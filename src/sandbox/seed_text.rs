@@ -167,7 +167,7 @@ pub(super) const MOBILE: ProjectText = ProjectText {
                 ("ada", "<p>Please aim for a hotfix 4.2.1 today.</p>"),
             ],
             links: &[("Crash group 8841", "https://crashes.example.test/groups/8841")],
-            attachments: &[("crash-8841.log", "text/plain", 48_213), ("cart-de.png", "image/png", 312_876)],
+            attachments: &[("crash-8841.log", "text/plain", 48_213), ("cart-de.png", "image/png", 907)],
             ..PLAIN
         },
         ItemText {

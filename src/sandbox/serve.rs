@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::{
-    Shared, api, demo,
+    Shared, api, demo, files,
     listing::Query,
     oauth,
     plan::{Breakage, CredentialKind, RecordedRequest},
@@ -211,7 +211,11 @@ fn answered(response: Response) -> (Response, u16) {
 }
 
 fn answer(shared: &Shared, call: &Call) -> Response {
-    if call.path.starts_with("/auth/o/") { oauth::answer(shared, call) } else { api::answer(shared, call) }
+    match call.path.as_str() {
+        path if path.starts_with("/auth/o/") => oauth::answer(shared, call),
+        path if path.starts_with(files::STORAGE) => files::answer(shared, call),
+        _ => api::answer(shared, call),
+    }
 }
 
 fn record(world: &mut World, call: &Call) -> usize {

@@ -190,7 +190,9 @@ pub(super) struct Attachment {
     pub(super) id: Uuid,
     pub(super) name: String,
     pub(super) media_type: String,
-    pub(super) bytes: u64,
+    pub(super) content: Vec<u8>,
+    /// Whether it is attached; one that is not is shown in a text.
+    pub(super) listed: bool,
     pub(super) created_by: UserId,
     pub(super) created_at: Timestamp,
 }

@@ -26,6 +26,7 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("list_project_facts.md", include_str!("../../tools/list_project_facts.md")),
     ("list_work_items.md", include_str!("../../tools/list_work_items.md")),
     ("load_skill.md", include_str!("../../tools/load_skill.md")),
+    ("read_attachment.md", include_str!("../../tools/read_attachment.md")),
     ("read_comments.md", include_str!("../../tools/read_comments.md")),
     ("read_work_item.md", include_str!("../../tools/read_work_item.md")),
     ("relate_work_items.md", include_str!("../../tools/relate_work_items.md")),
@@ -151,7 +152,7 @@ impl Toolbox {
                 output.text = capped(output.text);
                 Called::Output(output)
             }
-            Called::Wants(write) => Called::Wants(write),
+            other @ (Called::Shows(..) | Called::Wants(_)) => other,
         })
     }
 }

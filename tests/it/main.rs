@@ -29,6 +29,7 @@ mod kills;
 mod mention;
 mod missed;
 mod oauth;
+mod pictures;
 mod plane_trouble;
 mod provider;
 mod provider_network;

@@ -9,10 +9,10 @@ use crate::{
     domain::{
         activity::{Posted, RunActivity},
         deed::Deed,
-        ids::{ActivityId, CommentId, LinkId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        ids::{ActivityId, CommentId, FileId, LinkId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
+            Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
@@ -125,6 +125,9 @@ impl PlaneApi for Board {
         not_asked()
     }
     async fn attachments(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<Vec<Attachment>, PlaneError> {
+        not_asked()
+    }
+    async fn file(&self, _: WorkspaceId, _: Target, _: FileId, _: usize) -> Result<FileContent, PlaneError> {
         not_asked()
     }
     async fn titles(&self, _: WorkspaceId, _: ProjectId) -> Result<Page<ItemTitle>, PlaneError> {

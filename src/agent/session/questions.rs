@@ -117,7 +117,7 @@ impl Session {
         let own = self.last_look().map_or("", |look| look.key.as_str());
         let read = |message: &Message| match message {
             Message::Tool { text, .. } => !text.starts_with(FAILED_RESULT) && polish::names(text, key, own),
-            Message::System { .. } | Message::User { .. } | Message::Assistant(_) => false,
+            Message::System { .. } | Message::User { .. } | Message::Picture { .. } | Message::Assistant(_) => false,
         };
         let talks = self.conversation().talks;
         self.last_look().is_some_and(|look| look.tells_of(key))

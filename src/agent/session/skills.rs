@@ -202,7 +202,10 @@ mod tests {
         let talk = session.conversation().talks.last().expect("a turn");
         let texts = talk.messages.iter().map(|message| match message {
             Message::User { text } => text.as_str(),
-            other @ (Message::System { .. } | Message::Assistant(_) | Message::Tool { .. }) => panic!("{other:?}"),
+            other @ (Message::System { .. }
+            | Message::Picture { .. }
+            | Message::Assistant(_)
+            | Message::Tool { .. }) => panic!("{other:?}"),
         });
         assert_eq!(texts.collect::<Vec<_>>(), ["/a now", "Do it so."]);
         assert_eq!(after(vec![entry]).skills(), []);

@@ -119,7 +119,9 @@ fn assert_sendable(messages: &[Message]) {
                 let at = open.iter().position(|id| id == call_id).expect("a result without its call");
                 open.remove(at);
             }
-            Message::System { .. } | Message::User { .. } => assert!(open.is_empty(), "a call without its result"),
+            Message::System { .. } | Message::User { .. } | Message::Picture { .. } => {
+                assert!(open.is_empty(), "a call without its result");
+            }
             Message::Assistant(message) => {
                 assert!(open.is_empty(), "a call without its result");
                 open = message.calls.iter().map(|call| call.id.as_str()).collect();

@@ -2,7 +2,10 @@
 
 use crate::{
     agent::{context::look::Look, journal::Said},
-    domain::talk::{AssistantMessage, Message},
+    domain::{
+        picture::PictureRef,
+        talk::{AssistantMessage, Message},
+    },
 };
 
 /// Stands in for the words of a person who wrote none.
@@ -34,6 +37,8 @@ pub struct Talk {
     tell_of_changes: bool,
     /// The message the look stands before.
     look_at: usize,
+    /// Pictures that were read, each with the call that did.
+    pictures: Vec<(String, PictureRef)>,
     pub messages: Vec<Message>,
 }
 
@@ -57,6 +62,7 @@ impl Transcript {
             results: 0,
             tell_of_changes: false,
             look_at: 0,
+            pictures: Vec::new(),
             messages: Vec::new(),
         });
     }
@@ -102,6 +108,17 @@ impl Transcript {
         self.push(Message::Tool { call_id, text: text.into() });
     }
 
+    pub(super) fn picture(&mut self, call_id: String, picture: PictureRef) {
+        if let Some(talk) = self.talks.last_mut() {
+            talk.pictures.push((call_id, picture));
+        }
+    }
+
+    /// The pictures read in the last turn, each with the call that did.
+    pub(super) fn pictures(&self) -> &[(String, PictureRef)] {
+        self.talks.last().map_or(&[], |talk| &talk.pictures)
+    }
+
     fn push(&mut self, message: Message) {
         if let Some(talk) = self.talks.last_mut() {
             talk.messages.push(message);
@@ -132,7 +149,9 @@ impl Transcript {
             if first.tell_of_changes {
                 let told = results.filter_map(|message| match message {
                     Message::Tool { text, .. } => Some(text),
-                    Message::System { .. } | Message::User { .. } | Message::Assistant(_) => None,
+                    Message::System { .. } | Message::User { .. } | Message::Picture { .. } | Message::Assistant(_) => {
+                        None
+                    }
                 });
                 let told = told.collect::<Vec<_>>().join("\n\n");
                 said.text = format!("{}\n\n[What came of the changes that were proposed: {told}]", said.text);

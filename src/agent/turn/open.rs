@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Cut, Drive, Flow, Squeeze};
 use crate::{
-    agent::{intake::in_written_order, journal::Entry, narrator::Note},
+    agent::{intake::in_written_order, journal::Entry, narrator::Note, sight::Sight},
     domain::disposition::Disposition,
     store::{Release, StoreError},
 };
@@ -67,6 +67,7 @@ impl Drive<'_> {
     fn begin_turn(&mut self) {
         self.deadline = Instant::now() + self.agent.limits.max_turn;
         (self.squeeze, self.compacted) = (Squeeze::None, 0);
+        self.sight = Sight::default();
         self.greet();
     }
 

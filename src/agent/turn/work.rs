@@ -61,8 +61,13 @@ impl Drive<'_> {
         let work = join_all(calls.iter().map(|planned| {
             let (notes, run, texts, allowed, when, rights) = (&notes, &run, &texts, &allowed, &when, &rights);
             async move {
+                let mut picture = None;
                 let result = match agent.call(planned, run, (texts, allowed), (when, rights)).await {
                     Ok(Called::Output(output)) => Ok(output),
+                    Ok(Called::Shows(output, shown)) => {
+                        picture = Some(shown);
+                        Ok(output)
+                    }
                     // What changes something is not called here.
                     Ok(Called::Wants(_)) => Err(ToolError::NotAllowed("This is not carried out.".to_owned())),
                     Err(error) => Err(error),
@@ -71,6 +76,8 @@ impl Drive<'_> {
                 let (entry, shown) = settled(planned, &texts.wording().toolbox, result, None);
                 let mut entries = vec![entry];
                 entries.extend(taken.map(|skill| Entry::SkillTaken { skill, text: None }));
+                let call_id = &planned.call.id;
+                entries.extend(picture.map(|picture| Entry::PictureRead { call_id: call_id.clone(), picture }));
                 if let Some(notes) = notes {
                     let draft = action(&texts.wording().toolbox, planned, planned.finished_key, Some(shown));
                     // A narrator that is gone has nothing more to say.

@@ -93,7 +93,9 @@ impl Drive<'_> {
         };
         let planned = match called {
             Ok(Called::Wants(planned)) => planned,
-            Ok(Called::Output(output)) => return self.tell(call, Ok(output), None).await.map(Next::Settled),
+            Ok(Called::Output(output) | Called::Shows(output, _)) => {
+                return self.tell(call, Ok(output), None).await.map(Next::Settled);
+            }
             Err(ToolError::Plane(error)) if call.approved.is_some() && error.disposition().is_retry() => {
                 // What a person has approved is not dropped because Plane does not answer.
                 return self.change_later(call, &error).await.map(Next::Settled);

@@ -13,10 +13,10 @@ use crate::{
         activity::{Draft, Posted, RunActivity, RunActivityKind},
         deed::Deed,
         event::RunInfo,
-        ids::{ActivityId, CommentId, LinkId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{ActivityId, CommentId, FileId, LinkId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
+            Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
@@ -100,6 +100,10 @@ impl PlaneApi for Stage {
 
     async fn attachments(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<Attachment>> {
         self.real.attachments(workspace, project, id).await
+    }
+
+    async fn file(&self, workspace: WorkspaceId, item: Target, file: FileId, limit: usize) -> Got<FileContent> {
+        self.real.file(workspace, item, file, limit).await
     }
 
     async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Page<ItemTitle>> {

@@ -41,6 +41,7 @@ pub(in crate::plane) fn attachment(value: &Value) -> Option<Attachment> {
     let attributes = fields.object("attributes");
     let text = |name| attributes.and_then(|attributes| attributes.filled_text(name)).unwrap_or_default();
     Some(Attachment {
+        id: fields.id("id"),
         name: text("name"),
         media_type: text("type"),
         bytes: attributes.and_then(|attributes| attributes.count("size")),

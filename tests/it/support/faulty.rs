@@ -19,12 +19,12 @@ use aileron::{
         activity::{Draft, Posted, RunActivity},
         deed::Deed,
         event::{RunEvent, RunInfo},
-        ids::{CommentId, LinkId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, FileId, LinkId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         installation::{BookError, Installation, InstallationBook},
         usage::UsageRow,
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
+            Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
@@ -507,6 +507,10 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
 
     async fn attachments(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<Attachment>> {
         self.seams.plane("attachments", self.inner.attachments(workspace, project, id)).await
+    }
+
+    async fn file(&self, workspace: WorkspaceId, item: Target, file: FileId, limit: usize) -> Got<FileContent> {
+        self.seams.plane("file", self.inner.file(workspace, item, file, limit)).await
     }
 
     async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Page<ItemTitle>> {

@@ -153,7 +153,7 @@ proptest! {
             };
             absorb(&mut session, &mut journal, entry);
             let late = journal.iter().skip(usize::try_from(fold_from).unwrap());
-            // As they come from the store: of the looks only the newest is read.
+            // As they come from the store: of looks and of last words only the newest is read.
             let stored: Vec<_> = late.map(crate::agent::journal::encode).collect();
             let late = crate::agent::journal::decode_all(&stored).unwrap();
             prop_assert_eq!(&Session::fold(run(), limits(), fold_from, late), &session);

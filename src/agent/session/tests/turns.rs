@@ -29,6 +29,7 @@ fn the_context_stands_before_the_newest_prompt_and_only_once() {
         .into_iter()
         .map(|message| match message {
             Message::System { text } | Message::User { text } | Message::Tool { text, .. } => text,
+            Message::Picture { caption, .. } => caption,
             Message::Assistant(message) => message.text,
         })
         .collect();
