@@ -7,6 +7,7 @@ pub mod disposition;
 pub mod event;
 pub mod ids;
 pub mod installation;
+pub mod plans;
 pub mod talk;
 pub mod usage;
 pub mod work_item;

@@ -10,6 +10,7 @@ pub mod facts;
 pub mod html;
 pub mod markdown;
 pub mod oauth;
+mod project;
 pub mod signature;
 pub mod webhook;
 mod wire;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use self::budget::WritePass;
+pub use self::{budget::WritePass, project::ProjectApi};
 use crate::domain::{
     activity::{Draft, Posted, RunActivity},
     disposition::Disposition,
@@ -34,7 +35,7 @@ use crate::domain::{
 /// The calls we make to Plane. Every call stays inside the given workspace and is authenticated
 /// with that workspace's installation.
 #[async_trait]
-pub trait PlaneApi: Send + Sync {
+pub trait PlaneApi: ProjectApi {
     /// Posts one activity. Not idempotent by itself: after an unknown outcome list the activities
     /// and look for the draft's key.
     async fn post_activity(&self, workspace: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError>;

@@ -1,6 +1,7 @@
 //! [`PlaneApi`] over HTTP.
 
 mod caller;
+mod project;
 pub(in crate::plane) mod transport;
 
 use std::sync::Arc;

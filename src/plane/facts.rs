@@ -1,5 +1,5 @@
 //! What changes seldom about a project, remembered for a while: the project itself, its states, labels,
-//! members, the titles of its work items, and roughly what these are about.
+//! members, cycles, modules, the titles of its work items, and roughly what these are about.
 
 use std::{
     collections::HashMap,
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::{ItemOrder, PlaneApi, PlaneError};
 use crate::domain::{
     ids::{ProjectId, WorkspaceId},
+    plans::{Cycle, Module},
     work_item::{ItemTitle, Label, Page, Person, Project, State, WorkItem},
 };
 
@@ -39,6 +40,8 @@ pub struct Facts {
     members: Remembered<Vec<Person>>,
     items: Remembered<RecentItems>,
     titles: Remembered<Page<ItemTitle>>,
+    cycles: Remembered<Vec<Cycle>>,
+    modules: Remembered<Vec<Module>>,
 }
 
 /// The work items of a project that were updated last, their descriptions shortened.
@@ -60,6 +63,8 @@ impl Facts {
             members: Remembered::default(),
             items: Remembered { most: MOST_ITEM_LISTS, ..Remembered::default() },
             titles: Remembered::default(),
+            cycles: Remembered::default(),
+            modules: Remembered::default(),
         }
     }
 
@@ -87,6 +92,18 @@ impl Facts {
         self.members.get((workspace, project), self.ttl, || self.api.members(workspace, project)).await
     }
 
+    /// # Errors
+    /// What [`super::ProjectApi::cycles`] answers.
+    pub async fn cycles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Cycle>>, PlaneError> {
+        self.cycles.get((workspace, project), self.ttl, || self.api.cycles(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`super::ProjectApi::modules`] answers.
+    pub async fn modules(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Module>>, PlaneError> {
+        self.modules.get((workspace, project), self.ttl, || self.api.modules(workspace, project)).await
+    }
+
     /// The project as it was when it was last asked for, however long ago, without waiting.
     #[must_use]
     pub fn known_project(&self, workspace: WorkspaceId, project: ProjectId) -> Option<Arc<Project>> {
@@ -104,6 +121,9 @@ impl Facts {
     pub fn forget_items(&self, workspace: WorkspaceId, project: ProjectId) {
         self.titles.forget((workspace, project));
         self.items.forget((workspace, project));
+        // They count their work items.
+        self.cycles.forget((workspace, project));
+        self.modules.forget((workspace, project));
     }
 
     /// The five hundred work items that were updated last. It takes a request for each hundred.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     plan::{CommentPicture, Fault, RecordedRequest, Seed},
+    plans::{Cycle, Module},
     run::Run,
 };
 use crate::domain::ids::{
@@ -70,6 +71,8 @@ pub(super) struct Project {
     pub(super) labels: Vec<Label>,
     pub(super) items: Vec<Item>,
     pub(super) page: Page,
+    pub(super) cycles: Vec<Cycle>,
+    pub(super) modules: Vec<Module>,
     pub(super) created_by: UserId,
     pub(super) created_at: Timestamp,
 }

@@ -38,7 +38,12 @@ pub(super) fn handle(world: &mut World, call: &Call, route: &Route, home: Worksp
                 | InProject::States
                 | InProject::State(_)
                 | InProject::Label(_)
+                | InProject::Pages
                 | InProject::Page(_)
+                | InProject::Cycles
+                | InProject::CycleItems(_)
+                | InProject::Modules
+                | InProject::ModuleItems(_)
                 | InProject::OfItem(..) => Err(missing()),
             }
         }

@@ -8,14 +8,15 @@ use super::*;
 use crate::{
     domain::{
         activity::{Posted, RunActivity},
-        ids::{ActivityId, CommentId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        ids::{ActivityId, CommentId, CycleId, ModuleId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        plans::{Cycle, Module, PageTitle},
         work_item::{
             Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
             State, WorkItem,
         },
         write::{ItemFields, Target},
     },
-    plane::{ItemOrder, RunStatus, WritePass},
+    plane::{ItemOrder, ProjectApi, RunStatus, WritePass},
 };
 
 /// Takes activities and nothing else.
@@ -48,6 +49,39 @@ fn text_of(draft: &Draft) -> String {
 
 fn not_asked<T>() -> Result<T, PlaneError> {
     Err(PlaneError::Malformed { what: "a test", message: "the narrator only posts".to_owned() })
+}
+
+#[async_trait]
+impl ProjectApi for Board {
+    async fn cycles(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Cycle>, PlaneError> {
+        not_asked()
+    }
+    async fn modules(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Module>, PlaneError> {
+        not_asked()
+    }
+    async fn cycle_items(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: CycleId,
+        _: u32,
+        _: u32,
+    ) -> Result<Page<WorkItem>, PlaneError> {
+        not_asked()
+    }
+    async fn module_items(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: ModuleId,
+        _: u32,
+        _: u32,
+    ) -> Result<Page<WorkItem>, PlaneError> {
+        not_asked()
+    }
+    async fn pages(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<PageTitle>, PlaneError> {
+        not_asked()
+    }
 }
 
 #[async_trait]

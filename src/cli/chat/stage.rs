@@ -12,14 +12,15 @@ use crate::{
     domain::{
         activity::{Draft, Posted, RunActivity, RunActivityKind},
         event::RunInfo,
-        ids::{ActivityId, CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{ActivityId, CommentId, CycleId, ModuleId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        plans::{Cycle, Module, PageTitle},
         work_item::{
             Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
             State, WorkItem,
         },
         write::{ItemFields, Target},
     },
-    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
+    plane::{ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass},
 };
 
 type Got<T> = Result<T, PlaneError>;
@@ -39,6 +40,43 @@ impl Stage {
     fn shown(&self, run: RunId) -> Vec<(RunInfo, RunActivity)> {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.iter().filter(|(info, _)| info.id == run).cloned().collect()
+    }
+}
+
+#[async_trait]
+impl ProjectApi for Stage {
+    async fn cycles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Cycle>> {
+        self.real.cycles(workspace, project).await
+    }
+
+    async fn modules(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Module>> {
+        self.real.modules(workspace, project).await
+    }
+
+    async fn cycle_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        cycle: CycleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.real.cycle_items(workspace, project, cycle, page, per_page).await
+    }
+
+    async fn module_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        module: ModuleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.real.module_items(workspace, project, module, page, per_page).await
+    }
+
+    async fn pages(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<PageTitle>> {
+        self.real.pages(workspace, project).await
     }
 }
 

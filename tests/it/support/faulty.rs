@@ -18,8 +18,9 @@ use aileron::{
     domain::{
         activity::{Draft, Posted, RunActivity},
         event::{RunEvent, RunInfo},
-        ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, CycleId, ModuleId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         installation::{BookError, Installation, InstallationBook},
+        plans::{Cycle, Module, PageTitle},
         usage::UsageRow,
         work_item::{
             Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
@@ -28,7 +29,7 @@ use aileron::{
         write::{ItemFields, Target},
     },
     llm::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard},
-    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
+    plane::{ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass},
     store::{
         Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
         StoreError, Waiting,
@@ -401,6 +402,43 @@ impl Store for Faulty<dyn Store> {
 }
 
 type Got<T> = Result<T, PlaneError>;
+
+#[async_trait]
+impl ProjectApi for Faulty<dyn PlaneApi> {
+    async fn cycles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Cycle>> {
+        self.seams.plane("cycles", self.inner.cycles(workspace, project)).await
+    }
+
+    async fn modules(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Module>> {
+        self.seams.plane("modules", self.inner.modules(workspace, project)).await
+    }
+
+    async fn cycle_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        cycle: CycleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.seams.plane("cycle_items", self.inner.cycle_items(workspace, project, cycle, page, per_page)).await
+    }
+
+    async fn module_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        module: ModuleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.seams.plane("module_items", self.inner.module_items(workspace, project, module, page, per_page)).await
+    }
+
+    async fn pages(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<PageTitle>> {
+        self.seams.plane("pages", self.inner.pages(workspace, project)).await
+    }
+}
 
 #[async_trait]
 impl PlaneApi for Faulty<dyn PlaneApi> {
