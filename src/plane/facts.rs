@@ -25,7 +25,7 @@ const MOST_PROJECTS: usize = 500;
 /// Projects whose work items are remembered at the same time; these are large.
 const MOST_ITEM_LISTS: usize = 20;
 /// Pages of a hundred work items that are remembered, the ones updated last.
-const ITEM_PAGES: u32 = 5;
+const ITEM_PAGES: u32 = 10;
 /// Most of a description that is remembered, in bytes.
 const LONGEST_DESCRIPTION_BYTES: usize = 8 * 1024;
 
@@ -126,7 +126,8 @@ impl Facts {
         self.modules.forget((workspace, project));
     }
 
-    /// The five hundred work items that were updated last. It takes a request for each hundred.
+    /// The thousand work items that were updated last, as they were some minutes ago at most. It takes a
+    /// request for each hundred.
     ///
     /// # Errors
     /// What [`PlaneApi::work_items`] answers.
@@ -136,6 +137,19 @@ impl Facts {
         project: ProjectId,
     ) -> Result<Arc<RecentItems>, PlaneError> {
         self.items.get((workspace, project), self.ttl, || self.fetch_items(workspace, project)).await
+    }
+
+    /// As [`Facts::recent_items`], as they were a minute ago at most.
+    ///
+    /// # Errors
+    /// What [`PlaneApi::work_items`] answers.
+    pub async fn current_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+    ) -> Result<Arc<RecentItems>, PlaneError> {
+        let ttl = self.ttl.min(TITLES_TTL);
+        self.items.get((workspace, project), ttl, || self.fetch_items(workspace, project)).await
     }
 
     async fn fetch_items(&self, workspace: WorkspaceId, project: ProjectId) -> Result<RecentItems, PlaneError> {
