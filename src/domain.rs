@@ -9,6 +9,7 @@ pub mod event;
 pub mod feature;
 pub mod ids;
 pub mod installation;
+pub mod plans;
 pub mod talk;
 pub mod usage;
 pub mod work_item;

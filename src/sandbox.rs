@@ -17,6 +17,7 @@ mod markup;
 mod oauth;
 mod picture;
 mod plan;
+mod plans;
 mod reads;
 mod route;
 mod run;

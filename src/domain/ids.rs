@@ -47,6 +47,10 @@ uuid_ids! {
     LinkId,
     /// A page of a project.
     PageId,
+    /// A cycle of a project: a stretch of days with work items in it.
+    CycleId,
+    /// A module of a project: work items that belong to one undertaking.
+    ModuleId,
     /// A person or a bot.
     UserId,
     /// A workflow state of a project.

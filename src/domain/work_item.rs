@@ -110,6 +110,21 @@ impl Priority {
     }
 }
 
+impl Priority {
+    /// Smaller is more urgent; what is not known comes last.
+    #[must_use]
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Urgent => 0,
+            Self::High => 1,
+            Self::Medium => 2,
+            Self::Low => 3,
+            Self::None => 4,
+            Self::Other(_) => 5,
+        }
+    }
+}
+
 impl From<&str> for Priority {
     fn from(text: &str) -> Self {
         match text {

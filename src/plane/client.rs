@@ -2,6 +2,7 @@
 
 mod caller;
 mod deed;
+mod project;
 pub(in crate::plane) mod transport;
 
 use std::sync::Arc;

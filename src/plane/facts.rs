@@ -1,5 +1,5 @@
 //! What changes seldom about a project, remembered for a while: the project itself, its states, labels,
-//! members, the titles of its work items, and roughly what these are about.
+//! members, cycles, modules, the titles of its work items, and roughly what these are about.
 
 use std::{
     collections::HashMap,
@@ -14,6 +14,7 @@ use crate::domain::{
     deed::Deed,
     feature::Feature,
     ids::{ProjectId, WorkspaceId},
+    plans::{Cycle, Module},
     work_item::{ItemTitle, Label, Page, Person, Project, State, WorkItem},
     write::Write,
 };
@@ -30,7 +31,7 @@ const MOST_PROJECTS: usize = 500;
 /// Projects whose work items are remembered at the same time; these are large.
 const MOST_ITEM_LISTS: usize = 20;
 /// Pages of a hundred work items that are remembered, the ones updated last.
-const ITEM_PAGES: u32 = 5;
+const ITEM_PAGES: u32 = 10;
 /// Most of a description that is remembered, in bytes.
 const LONGEST_DESCRIPTION_BYTES: usize = 8 * 1024;
 
@@ -45,6 +46,8 @@ pub struct Facts {
     members: Remembered<Vec<Person>>,
     items: Remembered<RecentItems>,
     titles: Remembered<Page<ItemTitle>>,
+    cycles: Remembered<Vec<Cycle>>,
+    modules: Remembered<Vec<Module>>,
     /// What a workspace's Plane turned out not to have, and when it did.
     lacking: Mutex<HashMap<(WorkspaceId, Feature), Instant>>,
 }
@@ -68,6 +71,8 @@ impl Facts {
             members: Remembered::default(),
             items: Remembered { most: MOST_ITEM_LISTS, ..Remembered::default() },
             titles: Remembered::default(),
+            cycles: Remembered::default(),
+            modules: Remembered::default(),
             lacking: Mutex::default(),
         }
     }
@@ -96,6 +101,18 @@ impl Facts {
         self.members.get((workspace, project), self.ttl, || self.api.members(workspace, project)).await
     }
 
+    /// # Errors
+    /// What [`super::ProjectApi::cycles`] answers.
+    pub async fn cycles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Cycle>>, PlaneError> {
+        self.cycles.get((workspace, project), self.ttl, || self.api.cycles(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`super::ProjectApi::modules`] answers.
+    pub async fn modules(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Module>>, PlaneError> {
+        self.modules.get((workspace, project), self.ttl, || self.api.modules(workspace, project)).await
+    }
+
     /// The project as it was when it was last asked for, however long ago, without waiting.
     #[must_use]
     pub fn known_project(&self, workspace: WorkspaceId, project: ProjectId) -> Option<Arc<Project>> {
@@ -113,6 +130,9 @@ impl Facts {
     pub fn forget_items(&self, workspace: WorkspaceId, project: ProjectId) {
         self.titles.forget((workspace, project));
         self.items.forget((workspace, project));
+        // They count their work items.
+        self.cycles.forget((workspace, project));
+        self.modules.forget((workspace, project));
     }
 
     /// Forgets what is no longer true once this is made.
@@ -142,7 +162,8 @@ impl Facts {
         self.lacking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The five hundred work items that were updated last. It takes a request for each hundred.
+    /// The thousand work items that were updated last, as they were some minutes ago at most. It takes a
+    /// request for each hundred.
     ///
     /// # Errors
     /// What [`PlaneApi::work_items`] answers.
@@ -152,6 +173,19 @@ impl Facts {
         project: ProjectId,
     ) -> Result<Arc<RecentItems>, PlaneError> {
         self.items.get((workspace, project), self.ttl, || self.fetch_items(workspace, project)).await
+    }
+
+    /// As [`Facts::recent_items`], as they were a minute ago at most.
+    ///
+    /// # Errors
+    /// What [`PlaneApi::work_items`] answers.
+    pub async fn current_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+    ) -> Result<Arc<RecentItems>, PlaneError> {
+        let ttl = self.ttl.min(TITLES_TTL);
+        self.items.get((workspace, project), ttl, || self.fetch_items(workspace, project)).await
     }
 
     async fn fetch_items(&self, workspace: WorkspaceId, project: ProjectId) -> Result<RecentItems, PlaneError> {

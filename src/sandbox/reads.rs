@@ -8,6 +8,7 @@ use super::{
     api::{Answer, forbidden, missing},
     json,
     listing::{self, Refusal},
+    plans,
     route::{InProject, InWorkspace, OfItem, Route},
     serve::Call,
     world::{Item, Person, Project, Workspace, World},
@@ -90,6 +91,25 @@ impl Reader<'_> {
             }
             InProject::Page(id) if project.page.id.0 == *id => self.one(json::page(home, project), Some(project)),
             InProject::Page(_) => Err(missing()),
+            InProject::Pages => {
+                let mut row = json::page(home, project);
+                row.as_object_mut().map(|row| row.remove("description_html"));
+                self.page(vec![row], None)
+            }
+            InProject::Cycles => {
+                self.page(project.cycles.iter().map(|c| plans::cycle(home, project, c)).collect(), None)
+            }
+            InProject::Modules => {
+                self.page(project.modules.iter().map(|m| plans::module(home, project, m)).collect(), None)
+            }
+            InProject::CycleItems(id) => {
+                let cycle = project.cycles.iter().find(|cycle| cycle.id.0 == *id).ok_or_else(missing)?;
+                self.some_items(project, &cycle.items)
+            }
+            InProject::ModuleItems(id) => {
+                let module = project.modules.iter().find(|module| module.id.0 == *id).ok_or_else(missing)?;
+                self.some_items(project, &module.items)
+            }
             InProject::Items => self.items(project),
             InProject::OfItem(item, place) => match project.item(WorkItemId(*item)) {
                 Some(item) => self.read_of_item(project, item, place),
@@ -161,6 +181,11 @@ impl Reader<'_> {
             member
         };
         self.workspace.people.iter().map(member).collect()
+    }
+
+    fn some_items(&mut self, project: &Project, ids: &[WorkItemId]) -> Answer {
+        let items = ids.iter().filter_map(|id| project.item(*id));
+        self.page(items.map(|item| json::item(self.workspace, project, item)).collect(), Some(project))
     }
 
     fn items(&mut self, project: &Project) -> Answer {

@@ -32,7 +32,12 @@ pub(super) enum InProject {
     State(Uuid),
     Labels,
     Label(Uuid),
+    Pages,
     Page(Uuid),
+    Cycles,
+    CycleItems(Uuid),
+    Modules,
+    ModuleItems(Uuid),
     Items,
     /// A path inside this work item.
     OfItem(Uuid, OfItem),
@@ -110,6 +115,10 @@ impl Route {
                 }
                 InProject::State(_) | InProject::Page(_) => takes(&["GET"], OBJECT, false),
                 InProject::Label(_) => takes(&["GET", "DELETE"], OBJECT, false),
+                InProject::Pages => takes(&["GET"], &["cursor", "per_page", "type", "search"], true),
+                InProject::Cycles => takes(&["GET"], &["cursor", "per_page", "fields", "expand", "cycle_view"], true),
+                InProject::Modules => takes(&["GET"], LIST, true),
+                InProject::CycleItems(_) | InProject::ModuleItems(_) => takes(&["GET"], ORDERED, true),
                 InProject::Items => takes(&["GET", "POST"], ITEMS, true),
                 InProject::OfItem(_, OfItem::Itself | OfItem::Comment(_)) => {
                     takes(&["GET", "PATCH", "DELETE"], OBJECT, false)
@@ -150,6 +159,11 @@ fn in_project(segments: &[&str]) -> Option<InProject> {
         ["states", state] => strict_uuid(state).map(InProject::State),
         ["labels"] => Some(InProject::Labels),
         ["labels", label] => strict_uuid(label).map(InProject::Label),
+        ["pages"] => Some(InProject::Pages),
+        ["cycles"] => Some(InProject::Cycles),
+        ["cycles", cycle, "cycle-issues"] => strict_uuid(cycle).map(InProject::CycleItems),
+        ["modules"] => Some(InProject::Modules),
+        ["modules", module, "module-issues"] => strict_uuid(module).map(InProject::ModuleItems),
         ["pages", page] => strict_uuid(page).map(InProject::Page),
         ["work-items" | "issues"] => Some(InProject::Items),
         // Relations exist only under the new name.

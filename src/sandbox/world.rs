@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     plan::{CommentPicture, Fault, RecordedRequest, Seed},
+    plans::{Cycle, Module},
     run::Run,
 };
 use crate::domain::ids::{
@@ -73,6 +74,8 @@ pub(super) struct Project {
     /// The highest number a work item ever had; numbers are not given again.
     pub(super) highest: u64,
     pub(super) page: Page,
+    pub(super) cycles: Vec<Cycle>,
+    pub(super) modules: Vec<Module>,
     pub(super) created_by: UserId,
     pub(super) created_at: Timestamp,
 }

@@ -38,7 +38,15 @@ pub(super) fn handle(world: &mut World, call: &Call, route: &Route, home: Worksp
                     deeds::handle(world, call, (home, project, WorkItemId(*item)), place, &body)
                 }
                 InProject::Label(label) => deeds::delete_label(world, home, project, LabelId(*label)),
-                InProject::Members | InProject::States | InProject::State(_) | InProject::Page(_) => Err(missing()),
+                InProject::Members
+                | InProject::States
+                | InProject::State(_)
+                | InProject::Pages
+                | InProject::Page(_)
+                | InProject::Cycles
+                | InProject::CycleItems(_)
+                | InProject::Modules
+                | InProject::ModuleItems(_) => Err(missing()),
             }
         }
         Route::Me | Route::Workspace(..) => Err(missing()),

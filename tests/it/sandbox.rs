@@ -109,6 +109,8 @@ async fn answers_have_the_keys_of_a_real_server() {
         ("work-item-retrieve.json", desk.item("MOB-3", "")),
         ("work-item-retrieve.json", desk.url("work-items/MOB-3/")),
         ("work-item-retrieve.json", desk.project(&format!("work-items/{page}"))),
+        ("cycles-list.json", desk.project(&format!("cycles/{page}"))),
+        ("modules-list.json", desk.project(&format!("modules/{page}"))),
         ("work-items-search.json", desk.url("work-items/search/?search=cart")),
         ("comments-list.json", desk.item("MOB-3", &format!("comments/{page}"))),
         ("activities-list.json", desk.item("MOB-3", &format!("activities/{page}"))),

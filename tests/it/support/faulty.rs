@@ -19,8 +19,9 @@ use aileron::{
         activity::{Draft, Posted, RunActivity},
         deed::Deed,
         event::{RunEvent, RunInfo},
-        ids::{CommentId, LinkId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, CycleId, LinkId, ModuleId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         installation::{BookError, Installation, InstallationBook},
+        plans::{Cycle, Module, PageTitle},
         usage::UsageRow,
         work_item::{
             Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
@@ -29,7 +30,7 @@ use aileron::{
         write::{ItemFields, Target},
     },
     llm::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard},
-    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
+    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass},
     store::{
         Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
         StoreError, Waiting,
@@ -411,6 +412,43 @@ impl DeedApi for Faulty<dyn PlaneApi> {
 
     async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Got<Vec<(LinkId, Link)>> {
         self.seams.plane("known_links", self.inner.known_links(workspace, item)).await
+    }
+}
+
+#[async_trait]
+impl ProjectApi for Faulty<dyn PlaneApi> {
+    async fn cycles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Cycle>> {
+        self.seams.plane("cycles", self.inner.cycles(workspace, project)).await
+    }
+
+    async fn modules(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Module>> {
+        self.seams.plane("modules", self.inner.modules(workspace, project)).await
+    }
+
+    async fn cycle_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        cycle: CycleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.seams.plane("cycle_items", self.inner.cycle_items(workspace, project, cycle, page, per_page)).await
+    }
+
+    async fn module_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        module: ModuleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.seams.plane("module_items", self.inner.module_items(workspace, project, module, page, per_page)).await
+    }
+
+    async fn pages(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<PageTitle>> {
+        self.seams.plane("pages", self.inner.pages(workspace, project)).await
     }
 }
 
