@@ -9,6 +9,7 @@ pub mod event;
 pub mod feature;
 pub mod ids;
 pub mod installation;
+pub mod intake;
 pub mod plans;
 pub mod talk;
 pub mod usage;

@@ -18,6 +18,7 @@ mod oauth;
 mod picture;
 mod plan;
 mod plans;
+mod project_writes;
 mod reads;
 mod route;
 mod run;

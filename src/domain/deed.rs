@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     feature::Feature,
-    ids::{CommentId, LabelId, LinkId, ProjectId, WorkItemId},
+    ids::{CommentId, CycleId, LabelId, LinkId, ModuleId, ProjectId, WorkItemId},
+    intake::Verdict,
     write::Target,
 };
 
@@ -68,6 +69,35 @@ pub enum Deed {
         project: ProjectId,
         label: LabelId,
     },
+    PutInto {
+        item: Target,
+        grouping: Grouping,
+        /// The cycle it is taken out of by this: a work item is in one cycle at most.
+        #[serde(default)]
+        from: Option<CycleId>,
+    },
+    TakeOut {
+        item: Target,
+        grouping: Grouping,
+    },
+    TriageIntake {
+        item: Target,
+        before: Verdict,
+        after: Verdict,
+    },
+    CreatePage {
+        project: ProjectId,
+        name: String,
+        html: String,
+    },
+}
+
+/// What work items of a project are put into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grouping {
+    Cycle(CycleId),
+    Module(ModuleId),
 }
 
 impl Deed {
@@ -83,8 +113,13 @@ impl Deed {
             | Self::Relate { item, .. }
             | Self::Unrelate { item, .. }
             | Self::AddLink { item, .. }
-            | Self::DeleteLink { item, .. } => item.project,
-            Self::CreateLabel { project, .. } | Self::DeleteLabel { project, .. } => *project,
+            | Self::DeleteLink { item, .. }
+            | Self::PutInto { item, .. }
+            | Self::TakeOut { item, .. }
+            | Self::TriageIntake { item, .. } => item.project,
+            Self::CreateLabel { project, .. }
+            | Self::DeleteLabel { project, .. }
+            | Self::CreatePage { project, .. } => *project,
         }
     }
 
@@ -100,8 +135,11 @@ impl Deed {
             | Self::Relate { item, .. }
             | Self::Unrelate { item, .. }
             | Self::AddLink { item, .. }
-            | Self::DeleteLink { item, .. } => Some(item.id),
-            Self::CreateLabel { .. } | Self::DeleteLabel { .. } => None,
+            | Self::DeleteLink { item, .. }
+            | Self::PutInto { item, .. }
+            | Self::TakeOut { item, .. }
+            | Self::TriageIntake { item, .. } => Some(item.id),
+            Self::CreateLabel { .. } | Self::DeleteLabel { .. } | Self::CreatePage { .. } => None,
         }
     }
 
@@ -112,14 +150,18 @@ impl Deed {
             Self::DeleteWorkItem { .. }
             | Self::ArchiveWorkItem { .. }
             | Self::UnarchiveWorkItem { .. }
-            | Self::DeleteLabel { .. } => true,
+            | Self::DeleteLabel { .. }
+            | Self::PutInto { .. }
+            | Self::TakeOut { .. }
+            | Self::TriageIntake { .. } => true,
             Self::EditComment { .. }
             | Self::DeleteComment { .. }
             | Self::Relate { .. }
             | Self::Unrelate { .. }
             | Self::AddLink { .. }
             | Self::DeleteLink { .. }
-            | Self::CreateLabel { .. } => false,
+            | Self::CreateLabel { .. }
+            | Self::CreatePage { .. } => false,
         }
     }
 
@@ -129,6 +171,7 @@ impl Deed {
         match self {
             Self::ArchiveWorkItem { .. } | Self::UnarchiveWorkItem { .. } => Some(Feature::Archive),
             Self::Unrelate { .. } => Some(Feature::RelationRemoval),
+            Self::CreatePage { .. } => Some(Feature::Pages),
             Self::EditComment { .. }
             | Self::DeleteComment { .. }
             | Self::DeleteWorkItem { .. }
@@ -136,7 +179,10 @@ impl Deed {
             | Self::AddLink { .. }
             | Self::DeleteLink { .. }
             | Self::CreateLabel { .. }
-            | Self::DeleteLabel { .. } => None,
+            | Self::DeleteLabel { .. }
+            | Self::PutInto { .. }
+            | Self::TakeOut { .. }
+            | Self::TriageIntake { .. } => None,
         }
     }
 }

@@ -28,8 +28,12 @@ impl Edition {
                 | InProject::Items
                 | InProject::Cycles
                 | InProject::CycleItems(_)
+                | InProject::CycleItem(..)
                 | InProject::Modules
                 | InProject::ModuleItems(_)
+                | InProject::ModuleItem(..)
+                | InProject::IntakeList
+                | InProject::Intake(_)
                 | InProject::OfItem(..) => true,
             },
             (Self::Community, Route::Workspace(..)) => true,

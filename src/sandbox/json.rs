@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::{Attachment, Change, Comment, Item, Label, Link, Project, State, Workspace, time};
+use super::world::{Attachment, Change, Comment, Item, Label, Link, Page, Project, State, Workspace, time};
 
 pub(super) fn project(workspace: &Workspace, project: &Project) -> Value {
     let mut value = json!({
@@ -24,8 +24,7 @@ pub(super) fn project(workspace: &Workspace, project: &Project) -> Value {
     value
 }
 
-pub(super) fn page(workspace: &Workspace, project: &Project) -> Value {
-    let page = &project.page;
+pub(super) fn page(workspace: &Workspace, project: &Project, page: &Page) -> Value {
     json!({
         "id": page.id, "name": page.name, "description_html": page.html, "owned_by": project.created_by, "access": 0,
         "is_locked": false, "archived_at": null, "workspace": workspace.id, "created_at": time(project.created_at),

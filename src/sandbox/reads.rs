@@ -9,6 +9,7 @@ use super::{
     json,
     listing::{self, Refusal},
     plans,
+    project_writes::record_json,
     route::{InProject, InWorkspace, OfItem, Route},
     serve::Call,
     world::{Item, Person, Project, Workspace, World},
@@ -89,13 +90,24 @@ impl Reader<'_> {
                 let label = project.labels.iter().find(|label| label.id.0 == *id).ok_or_else(missing)?;
                 self.one(json::label(home, project, label), Some(project))
             }
-            InProject::Page(id) if project.page.id.0 == *id => self.one(json::page(home, project), Some(project)),
-            InProject::Page(_) => Err(missing()),
-            InProject::Pages => {
-                let mut row = json::page(home, project);
-                row.as_object_mut().map(|row| row.remove("description_html"));
-                self.page(vec![row], None)
+            InProject::Page(id) => {
+                let page = project.pages().find(|page| page.id.0 == *id).ok_or_else(missing)?;
+                self.one(json::page(home, project, page), Some(project))
             }
+            InProject::Pages => {
+                let rows = project.pages().map(|page| {
+                    let mut row = json::page(home, project, page);
+                    row.as_object_mut().map(|row| row.remove("description_html"));
+                    row
+                });
+                self.page(rows.collect(), None)
+            }
+            InProject::IntakeList => self.intake(project),
+            InProject::Intake(id) => {
+                let record = project.intake.iter().find(|record| record.item.id.0 == *id).ok_or_else(missing)?;
+                self.one(record_json(home, project, record), Some(project))
+            }
+            InProject::CycleItem(..) | InProject::ModuleItem(..) => Err(missing()),
             InProject::Cycles => {
                 self.page(project.cycles.iter().map(|c| plans::cycle(home, project, c)).collect(), None)
             }
@@ -116,6 +128,14 @@ impl Reader<'_> {
                 None => self.read_of_unknown_item(place),
             },
         }
+    }
+
+    /// What was snoozed until a time that has passed is hidden.
+    fn intake(&mut self, project: &Project) -> Answer {
+        let now = jiff::Timestamp::now().to_string();
+        let shown = |till: &Option<String>| till.as_ref().is_none_or(|till| *till >= now);
+        let records = project.intake.iter().rev().filter(|record| shown(&record.snoozed_till));
+        self.page(records.map(|record| record_json(self.workspace, project, record)).collect(), Some(project))
     }
 
     fn read_of_item(&mut self, project: &Project, item: &Item, place: &OfItem) -> Answer {

@@ -36,8 +36,13 @@ pub(super) enum InProject {
     Page(Uuid),
     Cycles,
     CycleItems(Uuid),
+    CycleItem(Uuid, Uuid),
     Modules,
     ModuleItems(Uuid),
+    ModuleItem(Uuid, Uuid),
+    IntakeList,
+    /// Named by the work item.
+    Intake(Uuid),
     Items,
     /// A path inside this work item.
     OfItem(Uuid, OfItem),
@@ -115,10 +120,13 @@ impl Route {
                 }
                 InProject::State(_) | InProject::Page(_) => takes(&["GET"], OBJECT, false),
                 InProject::Label(_) => takes(&["GET", "DELETE"], OBJECT, false),
-                InProject::Pages => takes(&["GET"], &["cursor", "per_page", "type", "search"], true),
+                InProject::Pages => takes(&["GET", "POST"], &["cursor", "per_page", "type", "search"], true),
                 InProject::Cycles => takes(&["GET"], &["cursor", "per_page", "fields", "expand", "cycle_view"], true),
                 InProject::Modules => takes(&["GET"], LIST, true),
-                InProject::CycleItems(_) | InProject::ModuleItems(_) => takes(&["GET"], ORDERED, true),
+                InProject::CycleItems(_) | InProject::ModuleItems(_) => takes(&["GET", "POST"], ORDERED, true),
+                InProject::CycleItem(..) | InProject::ModuleItem(..) => takes(&["DELETE"], &[], false),
+                InProject::IntakeList => takes(&["GET"], LIST, true),
+                InProject::Intake(_) => takes(&["GET", "PATCH"], OBJECT, false),
                 InProject::Items => takes(&["GET", "POST"], ITEMS, true),
                 InProject::OfItem(_, OfItem::Itself | OfItem::Comment(_)) => {
                     takes(&["GET", "PATCH", "DELETE"], OBJECT, false)
@@ -162,6 +170,12 @@ fn in_project(segments: &[&str]) -> Option<InProject> {
         ["pages"] => Some(InProject::Pages),
         ["cycles"] => Some(InProject::Cycles),
         ["cycles", cycle, "cycle-issues"] => strict_uuid(cycle).map(InProject::CycleItems),
+        ["cycles", cycle, "cycle-issues", item] => Some(InProject::CycleItem(strict_uuid(cycle)?, strict_uuid(item)?)),
+        ["modules", module, "module-issues", item] => {
+            Some(InProject::ModuleItem(strict_uuid(module)?, strict_uuid(item)?))
+        }
+        ["intake-issues"] => Some(InProject::IntakeList),
+        ["intake-issues", item] => strict_uuid(item).map(InProject::Intake),
         ["modules"] => Some(InProject::Modules),
         ["modules", module, "module-issues"] => strict_uuid(module).map(InProject::ModuleItems),
         ["pages", page] => strict_uuid(page).map(InProject::Page),

@@ -116,6 +116,8 @@ fn project(slug: &str, text: &ProjectText, now: Timestamp) -> Project {
         archived: Vec::new(),
         highest: 0,
         page: Page { id: PageId(at("page".to_owned())), name: text.page.0.to_owned(), html: text.page.1.to_owned() },
+        more_pages: Vec::new(),
+        intake: Vec::new(),
         cycles: text.cycles.iter().map(cycle).collect(),
         modules: text.modules.iter().map(module).collect(),
         created_by: user(slug, &text.people[0].0.to_lowercase()),

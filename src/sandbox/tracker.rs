@@ -3,8 +3,14 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use super::world::{External, Item, Project, World};
+use super::{
+    known,
+    project_writes::IntakeRecord,
+    talk::Unknown,
+    world::{External, Item, Project, World},
+};
 use crate::domain::ids::RunId;
 
 impl super::Sandbox {
@@ -16,6 +22,24 @@ impl super::Sandbox {
             person.role = role;
         }
     }
+
+    /// Somebody reports something into the intake of a workspace's first project; gives its key.
+    #[must_use]
+    pub fn report(&self, workspace: usize, author: &str, name: &str, html: &str) -> String {
+        known(report(&mut self.shared.lock(), workspace, author, name, html).ok_or(Unknown::Workspace(workspace)))
+    }
+}
+
+fn report(world: &mut World, workspace: usize, author: &str, name: &str, html: &str) -> Option<String> {
+    let workspace = world.workspaces.get_mut(workspace)?;
+    let author = workspace.person(author)?.id;
+    let project = workspace.projects.first_mut()?;
+    let blank = Item::blank(project, author, Timestamp::now())?;
+    let item = Item { name: name.to_owned(), description_html: html.to_owned(), ..blank };
+    project.highest = item.sequence;
+    let key = project.key_of(&item);
+    project.intake.push(IntakeRecord { id: Uuid::new_v4(), item, status: -2, snoozed_till: None, duplicate_to: None });
+    Some(key)
 }
 
 /// Adds an empty work item to the first project of a workspace and gives its key.

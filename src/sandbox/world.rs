@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     plan::{CommentPicture, Fault, RecordedRequest, Seed},
     plans::{Cycle, Module},
+    project_writes::IntakeRecord,
     run::Run,
 };
 use crate::domain::ids::{
@@ -74,6 +75,9 @@ pub(super) struct Project {
     /// The highest number a work item ever had; numbers are not given again.
     pub(super) highest: u64,
     pub(super) page: Page,
+    /// Made since.
+    pub(super) more_pages: Vec<Page>,
+    pub(super) intake: Vec<IntakeRecord>,
     pub(super) cycles: Vec<Cycle>,
     pub(super) modules: Vec<Module>,
     pub(super) created_by: UserId,
@@ -291,6 +295,10 @@ impl Workspace {
 impl Project {
     pub(super) fn key_of(&self, item: &Item) -> String {
         format!("{}-{}", self.identifier, item.sequence)
+    }
+
+    pub(super) fn pages(&self) -> impl Iterator<Item = &Page> {
+        std::iter::once(&self.page).chain(&self.more_pages)
     }
 
     pub(super) fn item(&self, id: WorkItemId) -> Option<&Item> {

@@ -8,8 +8,9 @@ use super::*;
 use crate::{
     domain::{
         activity::{Posted, RunActivity},
-        deed::Deed,
+        deed::{Deed, Grouping},
         ids::{ActivityId, CommentId, CycleId, LinkId, ModuleId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        intake::IntakeItem,
         plans::{Cycle, Module, PageTitle},
         work_item::{
             Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
@@ -58,6 +59,15 @@ impl DeedApi for Board {
         not_asked()
     }
     async fn known_links(&self, _: WorkspaceId, _: Target) -> Result<Vec<(LinkId, Link)>, PlaneError> {
+        not_asked()
+    }
+    async fn grouped(&self, _: WorkspaceId, _: ProjectId, _: Grouping) -> Result<Vec<WorkItemId>, PlaneError> {
+        not_asked()
+    }
+    async fn intake(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<IntakeItem>, PlaneError> {
+        not_asked()
+    }
+    async fn intake_item(&self, _: WorkspaceId, _: Target) -> Result<IntakeItem, PlaneError> {
         not_asked()
     }
 }

@@ -11,12 +11,13 @@ use super::screen::Heard;
 use crate::{
     domain::{
         activity::{Draft, Posted, RunActivity, RunActivityKind},
-        deed::Deed,
+        deed::{Deed, Grouping},
         event::RunInfo,
         ids::{
             ActivityId, CommentId, CycleId, LinkId, ModuleId, PageId, ProjectId, RunId, StepKey, WorkItemId,
             WorkspaceId,
         },
+        intake::IntakeItem,
         plans::{Cycle, Module, PageTitle},
         work_item::{
             Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
@@ -55,6 +56,18 @@ impl DeedApi for Stage {
 
     async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Got<Vec<(LinkId, Link)>> {
         self.real.known_links(workspace, item).await
+    }
+
+    async fn grouped(&self, workspace: WorkspaceId, project: ProjectId, grouping: Grouping) -> Got<Vec<WorkItemId>> {
+        self.real.grouped(workspace, project, grouping).await
+    }
+
+    async fn intake(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<IntakeItem>> {
+        self.real.intake(workspace, project).await
+    }
+
+    async fn intake_item(&self, workspace: WorkspaceId, item: Target) -> Got<IntakeItem> {
+        self.real.intake_item(workspace, item).await
     }
 }
 

@@ -17,10 +17,11 @@ use std::{
 use aileron::{
     domain::{
         activity::{Draft, Posted, RunActivity},
-        deed::Deed,
+        deed::{Deed, Grouping},
         event::{RunEvent, RunInfo},
         ids::{CommentId, CycleId, LinkId, ModuleId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         installation::{BookError, Installation, InstallationBook},
+        intake::IntakeItem,
         plans::{Cycle, Module, PageTitle},
         usage::UsageRow,
         work_item::{
@@ -412,6 +413,18 @@ impl DeedApi for Faulty<dyn PlaneApi> {
 
     async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Got<Vec<(LinkId, Link)>> {
         self.seams.plane("known_links", self.inner.known_links(workspace, item)).await
+    }
+
+    async fn grouped(&self, workspace: WorkspaceId, project: ProjectId, grouping: Grouping) -> Got<Vec<WorkItemId>> {
+        self.seams.plane("grouped", self.inner.grouped(workspace, project, grouping)).await
+    }
+
+    async fn intake(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<IntakeItem>> {
+        self.seams.plane("intake", self.inner.intake(workspace, project)).await
+    }
+
+    async fn intake_item(&self, workspace: WorkspaceId, item: Target) -> Got<IntakeItem> {
+        self.seams.plane("intake_item", self.inner.intake_item(workspace, item)).await
     }
 }
 
