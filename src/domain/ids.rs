@@ -57,6 +57,8 @@ uuid_ids! {
     StateId,
     /// A label of a project.
     LabelId,
+    /// One value of the estimate a project uses, such as "3" or "M".
+    EstimateId,
     /// One app installed in one workspace; also the credential its bot token is renewed with.
     InstallationId,
 }

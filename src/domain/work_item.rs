@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, civil::Date};
 
-use super::ids::{CommentId, LabelId, ProjectId, StateId, UserId, WorkItemId};
+use super::ids::{CommentId, EstimateId, LabelId, ProjectId, StateId, UserId, WorkItemId};
 
 /// A work item with what it points to, as far as Plane expanded it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,7 @@ pub struct WorkItem {
     pub parent: Option<ParentRef>,
     pub start_date: Option<Date>,
     pub target_date: Option<Date>,
+    pub estimate: Option<EstimateId>,
     pub created_at: Option<Timestamp>,
     pub updated_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
@@ -244,4 +245,12 @@ pub struct Attachment {
     /// Such as `image/png`; empty where Plane tells none.
     pub media_type: String,
     pub bytes: Option<u64>,
+}
+
+/// One value of the estimate a project uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estimate {
+    pub id: EstimateId,
+    /// As people read it, such as "3" or "M".
+    pub value: String,
 }

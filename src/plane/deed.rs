@@ -8,7 +8,7 @@ use crate::domain::{
     deed::{Deed, Grouping},
     ids::{LinkId, ProjectId, StepKey, WorkItemId, WorkspaceId},
     intake::IntakeItem,
-    work_item::Link,
+    work_item::{Estimate, Link},
     write::Target,
 };
 
@@ -28,6 +28,9 @@ pub trait DeedApi: Send + Sync {
 
     /// The newest links of a work item with their ids, at most 100.
     async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Result<Vec<(LinkId, Link)>, PlaneError>;
+
+    /// The values of the estimate the project uses, in its order; none where it uses none.
+    async fn estimates(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Estimate>, PlaneError>;
 
     /// The ids of all work items in a cycle or module.
     async fn grouped(

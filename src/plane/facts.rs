@@ -15,7 +15,7 @@ use crate::domain::{
     feature::Feature,
     ids::{ProjectId, WorkspaceId},
     plans::{Cycle, Module},
-    work_item::{ItemTitle, Label, Page, Person, Project, State, WorkItem},
+    work_item::{Estimate, ItemTitle, Label, Page, Person, Project, State, WorkItem},
     write::Write,
 };
 
@@ -48,6 +48,7 @@ pub struct Facts {
     titles: Remembered<Page<ItemTitle>>,
     cycles: Remembered<Vec<Cycle>>,
     modules: Remembered<Vec<Module>>,
+    estimates: Remembered<Vec<Estimate>>,
     /// What a workspace's Plane turned out not to have, and when it did.
     lacking: Mutex<HashMap<(WorkspaceId, Feature), Instant>>,
 }
@@ -73,6 +74,7 @@ impl Facts {
             titles: Remembered::default(),
             cycles: Remembered::default(),
             modules: Remembered::default(),
+            estimates: Remembered::default(),
             lacking: Mutex::default(),
         }
     }
@@ -111,6 +113,16 @@ impl Facts {
     /// What [`super::ProjectApi::modules`] answers.
     pub async fn modules(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Module>>, PlaneError> {
         self.modules.get((workspace, project), self.ttl, || self.api.modules(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`super::DeedApi::estimates`] answers.
+    pub async fn estimates(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+    ) -> Result<Arc<Vec<Estimate>>, PlaneError> {
+        self.estimates.get((workspace, project), self.ttl, || self.api.estimates(workspace, project)).await
     }
 
     /// The project as it was when it was last asked for, however long ago, without waiting.

@@ -18,6 +18,8 @@ impl Edition {
             (Self::Commercial, _) | (Self::Community, Route::Me) => true,
             (Self::Community, Route::Workspace(_, InWorkspace::InProject(_, place))) => match place {
                 InProject::OfItem(_, OfItem::RemoveRelation | OfItem::Archive | OfItem::Unarchive)
+                | InProject::Estimates
+                | InProject::EstimatePoints(_)
                 | InProject::Pages
                 | InProject::Page(_) => false,
                 InProject::Members

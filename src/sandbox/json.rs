@@ -61,7 +61,7 @@ pub(super) fn item(workspace: &Workspace, project: &Project, item: &Item) -> Val
         "completed_at": item.completed_at.map(time), "archived_at": null, "is_draft": false,
         "external_source": item.external.source, "external_id": item.external.id, "created_by": item.created_by,
         "updated_by": item.updated_by, "project": project.id, "workspace": workspace.id, "parent": item.parent,
-        "state": item.state, "estimate_point": null, "type": null, "assignees": item.assignees, "labels": item.labels,
+        "state": item.state, "estimate_point": item.estimate, "type": null, "assignees": item.assignees, "labels": item.labels,
     })
 }
 

@@ -40,16 +40,12 @@ pub(super) fn handle(
     body: &Value,
 ) -> Answer {
     let today = TimeZone::UTC.to_datetime(Timestamp::now()).date();
-    let is_admin = world.workspace(home).is_some_and(|home| {
-        let bot = home.people.iter().find(|person| person.id == home.bot);
-        bot.is_some_and(|bot| bot.role >= ADMIN)
-    });
     if let InProject::Intake(item) = place {
         let of_intake = ["status", "snoozed_till", "duplicate_to"];
         if body.as_object().into_iter().flatten().any(|(key, _)| !of_intake.contains(&key.as_str())) {
             stray(world, call, "sets more of an intake record than the decision");
         }
-        return decide(world, (home, project), WorkItemId(*item), is_admin, body);
+        return decide(world, (home, project), WorkItemId(*item), body);
     }
     let workspace = world.workspaces.iter_mut().find(|workspace| workspace.id == home).ok_or_else(missing)?;
     let record = workspace.project_mut(project).ok_or_else(missing)?;
@@ -94,6 +90,8 @@ pub(super) fn handle(
         | InProject::Page(_)
         | InProject::Cycles
         | InProject::Modules
+        | InProject::Estimates
+        | InProject::EstimatePoints(_)
         | InProject::IntakeList
         | InProject::Intake(_)
         | InProject::Items
@@ -133,13 +131,11 @@ fn create_page(workspace: &mut Workspace, project: ProjectId, body: &Value) -> A
 }
 
 /// Whoever may not decide is answered as if they had.
-fn decide(
-    world: &mut World,
-    (home, id): (WorkspaceId, ProjectId),
-    item: WorkItemId,
-    is_admin: bool,
-    body: &Value,
-) -> Answer {
+fn decide(world: &mut World, (home, id): (WorkspaceId, ProjectId), item: WorkItemId, body: &Value) -> Answer {
+    let is_admin = world.workspace(home).is_some_and(|home| {
+        let bot = home.people.iter().find(|person| person.id == home.bot);
+        bot.is_some_and(|bot| bot.role >= ADMIN)
+    });
     let workspace = world.workspaces.iter_mut().find(|workspace| workspace.id == home).ok_or_else(missing)?;
     let project = workspace.project_mut(id).ok_or_else(missing)?;
     let place = project.intake.iter().position(|record| record.item.id == item).ok_or_else(missing)?;

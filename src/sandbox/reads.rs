@@ -102,6 +102,8 @@ impl Reader<'_> {
                 });
                 self.page(rows.collect(), None)
             }
+            InProject::Estimates => Ok((200, estimates(project))),
+            InProject::EstimatePoints(_) => Ok((200, estimate_points(project))),
             InProject::IntakeList => self.intake(project),
             InProject::Intake(id) => {
                 let record = project.intake.iter().find(|record| record.item.id.0 == *id).ok_or_else(missing)?;
@@ -286,6 +288,15 @@ impl Reader<'_> {
             self.unknown_fields.extend(listing::keep_fields(value, fields));
         }
     }
+}
+
+fn estimates(project: &Project) -> Value {
+    json!([{"id": project.id, "name": "Points", "type": "points", "project": project.id}])
+}
+
+fn estimate_points(project: &Project) -> Value {
+    let all = project.estimates.iter().enumerate();
+    all.map(|(key, (id, value))| json!({"id": id, "key": key, "value": value, "estimate": project.id})).collect()
 }
 
 /// Ascending order begins with the most urgent.

@@ -40,6 +40,8 @@ pub(super) enum InProject {
     Modules,
     ModuleItems(Uuid),
     ModuleItem(Uuid, Uuid),
+    Estimates,
+    EstimatePoints(Uuid),
     IntakeList,
     /// Named by the work item.
     Intake(Uuid),
@@ -125,6 +127,7 @@ impl Route {
                 InProject::Modules => takes(&["GET"], LIST, true),
                 InProject::CycleItems(_) | InProject::ModuleItems(_) => takes(&["GET", "POST"], ORDERED, true),
                 InProject::CycleItem(..) | InProject::ModuleItem(..) => takes(&["DELETE"], &[], false),
+                InProject::Estimates | InProject::EstimatePoints(_) => takes(&["GET"], &[], false),
                 InProject::IntakeList => takes(&["GET"], LIST, true),
                 InProject::Intake(_) => takes(&["GET", "PATCH"], OBJECT, false),
                 InProject::Items => takes(&["GET", "POST"], ITEMS, true),
@@ -174,6 +177,8 @@ fn in_project(segments: &[&str]) -> Option<InProject> {
         ["modules", module, "module-issues", item] => {
             Some(InProject::ModuleItem(strict_uuid(module)?, strict_uuid(item)?))
         }
+        ["estimates"] => Some(InProject::Estimates),
+        ["estimates", estimate, "estimate-points"] => strict_uuid(estimate).map(InProject::EstimatePoints),
         ["intake-issues"] => Some(InProject::IntakeList),
         ["intake-issues", item] => strict_uuid(item).map(InProject::Intake),
         ["modules"] => Some(InProject::Modules),

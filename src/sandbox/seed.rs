@@ -10,7 +10,8 @@ use super::{
     world::{Attachment, Change, Comment, External, Item, Label, Link, Page, Person, Project, State, Workspace, World},
 };
 use crate::domain::ids::{
-    CommentId, CycleId, InstallationId, LabelId, ModuleId, PageId, ProjectId, StateId, UserId, WorkItemId, WorkspaceId,
+    CommentId, CycleId, EstimateId, InstallationId, LabelId, ModuleId, PageId, ProjectId, StateId, UserId, WorkItemId,
+    WorkspaceId,
 };
 
 /// The display name of the agent's bot user.
@@ -118,6 +119,9 @@ fn project(slug: &str, text: &ProjectText, now: Timestamp) -> Project {
         page: Page { id: PageId(at("page".to_owned())), name: text.page.0.to_owned(), html: text.page.1.to_owned() },
         more_pages: Vec::new(),
         intake: Vec::new(),
+        estimates: ["1", "2", "3", "5", "8"]
+            .map(|value| (EstimateId(at(format!("estimate/{value}"))), value.to_owned()))
+            .to_vec(),
         cycles: text.cycles.iter().map(cycle).collect(),
         modules: text.modules.iter().map(module).collect(),
         created_by: user(slug, &text.people[0].0.to_lowercase()),
@@ -163,6 +167,7 @@ impl Place<'_> {
             parent: text.parent.map(|sequence| self.item_id(sequence)),
             start_date: None,
             target_date: None,
+            estimate: None,
             external: External::default(),
             created_by,
             updated_by: None,

@@ -14,7 +14,7 @@ use super::{
     run::Run,
 };
 use crate::domain::ids::{
-    CommentId, InstallationId, LabelId, PageId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
+    CommentId, EstimateId, InstallationId, LabelId, PageId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
 };
 
 /// All state of one sandbox, behind one lock that is never held across an await.
@@ -78,6 +78,8 @@ pub(super) struct Project {
     /// Made since.
     pub(super) more_pages: Vec<Page>,
     pub(super) intake: Vec<IntakeRecord>,
+    /// The values of the estimate that is used, in order.
+    pub(super) estimates: Vec<(EstimateId, String)>,
     pub(super) cycles: Vec<Cycle>,
     pub(super) modules: Vec<Module>,
     pub(super) created_by: UserId,
@@ -133,6 +135,7 @@ pub(super) struct Item {
     pub(super) parent: Option<WorkItemId>,
     pub(super) start_date: Option<String>,
     pub(super) target_date: Option<String>,
+    pub(super) estimate: Option<EstimateId>,
     pub(super) external: External,
     pub(super) created_by: UserId,
     pub(super) updated_by: Option<UserId>,
@@ -344,6 +347,7 @@ impl Item {
             parent: None,
             start_date: None,
             target_date: None,
+            estimate: None,
             external: External::default(),
             created_by: author,
             updated_by: None,

@@ -49,6 +49,8 @@ pub(super) fn handle(world: &mut World, call: &Call, route: &Route, home: Worksp
                 | InProject::Modules
                 | InProject::ModuleItems(_)
                 | InProject::ModuleItem(..)
+                | InProject::Estimates
+                | InProject::EstimatePoints(_)
                 | InProject::IntakeList
                 | InProject::Intake(_)) => project_writes::handle(world, call, (home, project), place, &body),
             }

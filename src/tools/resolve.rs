@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use super::ToolError;
 use crate::domain::{
     plans::{Cycle, Module},
-    work_item::{Label, Person, State},
+    work_item::{Estimate, Label, Person, State},
     write::Slot,
 };
 
@@ -38,6 +38,10 @@ pub(super) fn cycle<'a>(wanted: &str, cycles: &'a [Cycle], today: Date) -> Resul
             Err(ToolError::NoSuchThing(format!("{many} under way today. There are: {names}.")))
         }
     }
+}
+
+pub(super) fn estimate<'a>(wanted: &str, estimates: &'a [Estimate]) -> Result<&'a Estimate, ToolError> {
+    pick("estimate", wanted, estimates, |estimate| vec![&estimate.value])
 }
 
 pub(super) fn module<'a>(wanted: &str, modules: &'a [Module]) -> Result<&'a Module, ToolError> {

@@ -358,3 +358,42 @@ async fn a_page_is_written_once_and_not_where_there_are_none() {
     let last = app.model.requests().pop().expect("a call of the model");
     assert!(!last.tools().contains(&"create_page"));
 }
+
+#[tokio::test]
+async fn an_estimate_is_set_and_emptied_by_its_value() {
+    let (app, told) = play(
+        may_write(),
+        vec![
+            ("update_work_item", json!({"estimate": "5"})),
+            ("update_work_item", json!({"estimate": "4"})),
+            ("update_work_item", json!({"estimate": "none"})),
+            ("create_work_item", json!({"name": "Small", "estimate": "1"})),
+        ],
+    )
+    .await;
+    assert_told(
+        &told,
+        &[
+            "- estimate: none → 5",
+            "no estimate \"4\". There are: 1, 2, 3, 5, 8.",
+            "- estimate: 5 → none",
+            "- estimate: none → 1",
+        ],
+    );
+    assert_eq!(requests(&app, "GET", "/estimates/"), 2, "the values are remembered");
+
+    let body = r#"{"error": "Page not found."}"#.to_owned();
+    let missing = Breakage::Status { code: 404, retry_after: None, body };
+    let app = may_write().start().await;
+    app.plane.inject(Fault::new("GET", "/estimates/", 1, missing));
+    app.model.then([
+        Turn::calls([("update_work_item", json!({"estimate": "5"}))]),
+        Turn::calls([("update_work_item", json!({"estimate": "3"}))]),
+        Turn::says("It is not possible here."),
+    ]);
+    let mentioned = app.mention("MOB-3", "estimate it").await;
+    assert_answered(&app.ended(mentioned.run).await);
+    let missing = "does not tell through its API which estimates there are";
+    assert_eq!(self::told(&app).matches(missing).count(), 2);
+    assert_eq!(requests(&app, "GET", "/estimates/"), 1);
+}

@@ -93,6 +93,7 @@ async fn what_nobody_touched_since_is_taken_back_and_then_is_not_ours_any_more()
         state: Some(state),
         labels: Some(Vec::new()),
         target_date: Some(Slot::Is(jiff::civil::date(2026, 12, 24))),
+        estimate: Some(Slot::Is(hands.plane().estimates(workspace, project).await.unwrap()[2].id)),
         ..ItemFields::default()
     };
     let own = hands.make(Write::AddComment { item, html: text("<p>Mine</p>") }).await;

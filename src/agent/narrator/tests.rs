@@ -13,8 +13,8 @@ use crate::{
         intake::IntakeItem,
         plans::{Cycle, Module, PageTitle},
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, Estimate, ItemTitle, Label, Link, Page, Person, Project, Relation,
+            SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
@@ -68,6 +68,9 @@ impl DeedApi for Board {
         not_asked()
     }
     async fn intake_item(&self, _: WorkspaceId, _: Target) -> Result<IntakeItem, PlaneError> {
+        not_asked()
+    }
+    async fn estimates(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Estimate>, PlaneError> {
         not_asked()
     }
 }

@@ -20,8 +20,8 @@ use crate::{
         intake::IntakeItem,
         plans::{Cycle, Module, PageTitle},
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, Estimate, ItemTitle, Label, Link, Page, Person, Project, Relation,
+            SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
@@ -68,6 +68,10 @@ impl DeedApi for Stage {
 
     async fn intake_item(&self, workspace: WorkspaceId, item: Target) -> Got<IntakeItem> {
         self.real.intake_item(workspace, item).await
+    }
+
+    async fn estimates(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Estimate>> {
+        self.real.estimates(workspace, project).await
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         deed::{Deed, Grouping},
         ids::{LinkId, ProjectId, StepKey, WorkItemId, WorkspaceId},
         intake::IntakeItem,
-        work_item::Link,
+        work_item::{Estimate, Link},
         write::Target,
     },
     plane::{
@@ -47,6 +47,20 @@ impl DeedApi for PlaneClient {
         let query = [("fields", "id,title,url".to_owned())];
         let call = Call { workspace, what: "the links", path: &path, query: &query, lane: Lane::Read };
         Ok(self.caller.page(&call, 0, 100, attached::known_link).await?.items)
+    }
+
+    async fn estimates(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Estimate>, PlaneError> {
+        let what = "the estimates";
+        let project = project.to_string();
+        let path = ["projects", &project, "estimates"];
+        let body = self.caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Read }).await?;
+        // A project uses one; editions give it as such or in a list.
+        let Some(used) = wire::made(&body).or_else(|| list::page(&body, wire::made)?.items.pop()) else {
+            return Ok(Vec::new());
+        };
+        let path = ["projects", &project, "estimates", &used.to_string(), "estimate-points"];
+        let body = self.caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Read }).await?;
+        Ok(readable(what, list::page(&body, plans::estimate))?.items)
     }
 
     async fn grouped(

@@ -25,8 +25,8 @@ use aileron::{
         plans::{Cycle, Module, PageTitle},
         usage::UsageRow,
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, Estimate, ItemTitle, Label, Link, Page, Person, Project, Relation,
+            SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
@@ -425,6 +425,10 @@ impl DeedApi for Faulty<dyn PlaneApi> {
 
     async fn intake_item(&self, workspace: WorkspaceId, item: Target) -> Got<IntakeItem> {
         self.seams.plane("intake_item", self.inner.intake_item(workspace, item)).await
+    }
+
+    async fn estimates(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Estimate>> {
+        self.seams.plane("estimates", self.inner.estimates(workspace, project)).await
     }
 }
 

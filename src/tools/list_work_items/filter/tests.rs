@@ -34,6 +34,7 @@ fn item() -> WorkItem {
         labels: vec![LabelRef { id: LabelId(id(11)), name: None }, LabelRef { id: LabelId(id(12)), name: None }],
         assignees: Vec::new(),
         created_by: Some(Person { id: UserId(id(21)), display_name: String::new(), full_name: String::new() }),
+        estimate: None,
         parent: Some(ParentRef { id: WorkItemId(id(31)), project: None, sequence: None }),
         start_date: None,
         target_date: Some(date(2026, 11, 30)),
