@@ -89,8 +89,8 @@ impl Thread {
     /// Up to the last question to the model in a turn: the work item was read, and a tool answered.
     fn ask(&mut self, turn: u32) {
         let text = format!("question {turn}: {}", "what about the cart? ".repeat(6));
-        let said = Said { activity: None, author: Some("@maya".to_owned()), text, written_at: None };
-        self.write(Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: Some(turn), prompts: vec![said] });
+        let said = Said { activity: None, by: None, author: Some("@maya".to_owned()), text, written_at: None };
+        self.write(Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: Some(turn), prompts: vec![said], entitled: false });
         self.write(Entry::ContextRead { look: Some(Box::new(look())) });
         if let Some(through_turn) = budget::overdue(self.session.conversation()) {
             let summary = compaction::mechanical(self.session.conversation(), through_turn);

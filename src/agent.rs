@@ -5,7 +5,10 @@
 //! by folding what was written. [`narrator`] shows progress and may lose some of it; the terminal
 //! activity is posted by [`turn`] alone.
 
+pub mod approval;
 pub mod budget;
+mod card;
+pub mod changes;
 pub mod compaction;
 pub mod context;
 pub mod effects;
@@ -16,6 +19,7 @@ pub mod intake;
 pub mod journal;
 pub mod models;
 pub mod narrator;
+pub mod policy;
 mod polish;
 pub mod preview;
 pub mod prompts;
@@ -34,8 +38,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use self::{guidance::Guidance, models::Models, prompts::library::Library};
+use self::{guidance::Guidance, models::Models, policy::switch::WriteSwitch, prompts::library::Library};
 use crate::{
+    config::WritesConfig,
     domain::ids::WorkspaceId,
     llm::{Model, tokens::TokenMeter},
     plane::{PlaneApi, credentials::Credentials, facts::Facts},
@@ -57,6 +62,10 @@ pub struct Agent {
     pub guidance: Guidance,
     pub credentials: Arc<Credentials>,
     pub limits: Limits,
+    /// How much may be changed, where, and who decides.
+    pub writes: WritesConfig,
+    /// The operator's switch for all of that.
+    pub switch: WriteSwitch,
     /// The time zone the model is told times in; `None` for the project's own.
     pub time_zone: Option<String>,
     /// Everything the agent runs in the background, so that shutdown can wait for it.

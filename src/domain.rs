@@ -11,6 +11,7 @@ pub mod ids;
 pub mod installation;
 pub mod intake;
 pub mod plans;
+pub mod role;
 pub mod talk;
 pub mod usage;
 pub mod work_item;

@@ -152,8 +152,11 @@ pub trait PlaneApi: DeedApi + ProjectApi {
 
     async fn labels(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Label>, PlaneError>;
 
-    /// The project's members. Plane also lists removed ones and tells no role.
+    /// The project's members. Community Edition also lists removed ones and tells no role.
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Person>, PlaneError>;
+
+    /// Everyone in the workspace, with their role in it. Plane does not tell it to guests.
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Vec<Person>, PlaneError>;
 
     /// Waits for the right to send one change. Nothing has been sent when this is given up.
     async fn write_pass(&self, workspace: WorkspaceId) -> Result<WritePass, PlaneError>;

@@ -28,6 +28,7 @@ pub mod read_comments;
 pub mod read_work_item;
 pub mod relate_work_items;
 mod resolve;
+pub mod rights;
 mod schema;
 pub mod search_work_items;
 mod similar;
@@ -35,19 +36,25 @@ mod target;
 pub mod told;
 pub mod toolbox;
 pub mod triage_intake;
+pub mod undo;
 pub mod unrelate_work_items;
 pub mod update_work_item;
 pub mod when;
-mod write;
+pub mod write;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::{told::Told, toolbox::Toolbox, when::When, write::WriteTool};
+pub use self::{rights::Rights, told::Told, toolbox::Toolbox, when::When, write::WriteTool};
 use crate::{
-    domain::{event::RunInfo, feature::Feature, ids::WorkspaceId, write::PlannedWrite},
+    domain::{
+        event::RunInfo,
+        feature::Feature,
+        ids::{ProjectId, WorkspaceId},
+        write::PlannedWrite,
+    },
     plane::{PlaneApi, PlaneError, facts::Facts},
 };
 
@@ -60,6 +67,8 @@ pub enum Effect {
     Write,
     /// As [`Effect::Write`], and what it takes away does not come back.
     Destroy,
+    /// Takes back changes of the run; carried out by the turn, which knows them.
+    Undo,
     /// Ends the turn with a question; carried out by the session, not by [`Tool::call_text`].
     Ask,
     /// Fetches instructions of ours; carried out by the turn, which knows the texts it speaks with.
@@ -67,11 +76,11 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Whether it changes something in Plane, for good or not.
+    /// Whether it changes something.
     #[must_use]
     pub fn changes(self) -> bool {
         match self {
-            Self::Write | Self::Destroy => true,
+            Self::Write | Self::Destroy | Self::Undo => true,
             Self::Read | Self::Ask | Self::Instruct => false,
         }
     }
@@ -85,6 +94,18 @@ pub struct ToolCx<'a> {
     pub facts: &'a Facts,
     /// How times are told.
     pub when: &'a When,
+    /// What those may do who speak in the turn.
+    pub rights: &'a Rights<'a>,
+}
+
+impl ToolCx<'_> {
+    /// Whether everyone who speaks can see the project. What they cannot see is not there for the agent.
+    ///
+    /// # Errors
+    /// Plane did not answer.
+    pub async fn sees(&self, project: ProjectId) -> Result<bool, ToolError> {
+        Ok(self.rights.in_project(project).await?.is_some())
+    }
 }
 
 /// What a tool gives back.
@@ -234,5 +255,6 @@ pub fn all() -> Vec<Box<dyn Tool>> {
         Box::new(write::Writes(archive_work_item::ArchiveWorkItem)),
         Box::new(write::Writes(delete_comment::DeleteComment)),
         Box::new(write::Writes(delete_work_item::DeleteWorkItem)),
+        Box::new(undo::Undo),
     ]
 }

@@ -152,11 +152,7 @@ mod tests {
     };
 
     fn item(priority: &str, assignees: &[u128]) -> WorkItem {
-        let person = |id: &u128| Person {
-            id: UserId(Uuid::from_u128(*id)),
-            display_name: String::new(),
-            full_name: String::new(),
-        };
+        let person = |id: &u128| Person::unnamed(UserId(Uuid::from_u128(*id)));
         WorkItem {
             id: WorkItemId(Uuid::nil()),
             project: ProjectRef { id: ProjectId(Uuid::nil()), identifier: None, name: None },

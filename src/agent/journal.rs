@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::context::look::Look;
 use crate::domain::{
     activity::Draft,
-    ids::ActivityId,
+    ids::{ActivityId, UserId},
     talk::{AssistantMessage, Finish, Usage},
     write::{PlannedWrite, Receipt},
 };
@@ -25,6 +25,9 @@ pub enum Entry {
         #[serde(default)]
         turn: Option<u32>,
         prompts: Vec<Said>,
+        /// Whether whoever replies may decide on the changes that wait for a word.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        entitled: bool,
     },
     /// The work item was looked at; `None` where the run has none.
     ContextRead { look: Option<Box<Look>> },
@@ -50,6 +53,11 @@ pub enum Entry {
     Answered { message: AssistantMessage, finish: Finish, usage: Option<Usage> },
     /// A tool call is about to change this. From here until the call is done the change may have happened.
     WriteIntended { at: Timestamp, call_id: String, write: PlannedWrite },
+    /// A tool call would change this, and waits for a person's word.
+    WriteProposed { at: Timestamp, call_id: String, write: PlannedWrite },
+    /// A tool call is to take back these changes of the run, by their numbers: each is a call of its own
+    /// from here on. `note` tells the model what cannot be taken back.
+    Unfolded { call_id: String, changes: Vec<u32>, note: String },
     /// A tool call has its result; a receipt tells what it changed.
     ToolDone {
         call_id: String,
@@ -82,6 +90,9 @@ pub enum Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     pub activity: Option<ActivityId>,
+    /// Who wrote it, where Plane tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
     /// The author's handle, such as `@maya`, where known.
     pub author: Option<String>,
     pub text: String,

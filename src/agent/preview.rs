@@ -59,9 +59,10 @@ impl Agent {
         let mut texts = self.texts(run);
         self.settle(run, &mut texts).await;
         let look = self.look(run, None).await?;
-        let said = Said { activity: None, author: None, text: words.to_owned(), written_at: None };
+        let said = Said { activity: None, by: None, author: None, text: words.to_owned(), written_at: None };
         let skills = texts.chosen_skills(std::slice::from_ref(&said));
-        let mut entries = vec![Entry::Opened { at: Timestamp::now(), turn: None, prompts: vec![said] }];
+        let mut entries =
+            vec![Entry::Opened { at: Timestamp::now(), turn: None, prompts: vec![said], entitled: false }];
         entries.extend(skills);
         entries.push(Entry::ContextRead { look: look.map(Box::new) });
         self.taken_apart(&texts, &Session::fold(run.id, self.limits, 0, entries))

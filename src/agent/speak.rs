@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::{
-    Limits,
+    Limits, card,
     journal::{Bound, Failure},
     polish,
     prompts::{PromptError, Prompts, nothing},
+    question::{Kind, Question},
     step::Ending,
 };
 use crate::domain::{
@@ -52,6 +53,10 @@ pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: S
         }
         Ending::Bounded { bound, best } => Saying::Response { body: bounded(prompts, limits, *bound, best) },
         Ending::Stopped => Saying::Response { body: or_plain(prompts.render("stopped.md", nothing()), "Stopped.") },
+        Ending::Question(question @ Question { kind: Kind::Approval(approval), .. }) => {
+            let body = or_plain(prompts.render("approval.md", card::values(approval)), &card::plain(approval));
+            Saying::Elicitation { body, ask: question.ask() }
+        }
         Ending::Question(question) => {
             let values = json!({
                 "question": question.text,

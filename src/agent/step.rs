@@ -63,6 +63,10 @@ pub struct PlannedCall {
     pub finished_key: StepKey,
     /// What the call was about to change when it was last worked on. It may have happened.
     pub intended: Option<PlannedWrite>,
+    /// What a person has approved of the call.
+    pub approved: Option<PlannedWrite>,
+    /// Whether it is one of the changes that a call came to be.
+    pub is_part: bool,
     /// The same call was made often enough: tell the model instead of doing it again.
     pub repeated: bool,
 }

@@ -13,7 +13,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{configured, logs, say};
 use crate::{
-    agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library},
+    agent::{
+        Agent, Limits, guidance::Guidance, models::Models, policy::switch::WriteSwitch, prompts::library::Library,
+    },
     config::{Config, ModelChain, ModelsConfig, StoreConfig, load::Sources},
     llm::{Model, adapters, tokens::TokenMeter},
     plane::{self, PlaneApi, client::PlaneClient, credentials::Credentials, facts::Facts, oauth::OAuthClient},
@@ -258,6 +260,8 @@ pub(super) fn agent(config: &Config, seams: Seams, library: Arc<Library>) -> Age
         plane,
         models,
         meter: Arc::new(TokenMeter::of(&config.models.usual.first)),
+        writes: config.writes.clone(),
+        switch: WriteSwitch::of(&config.store.data_dir),
         time_zone: config.agent.time_zone.clone(),
         library,
         guidance: Guidance::new(config.guidance.clone(), config.plane.facts_ttl),

@@ -7,6 +7,7 @@ use super::{
     feature::Feature,
     ids::{CommentId, CycleId, LabelId, LinkId, ModuleId, ProjectId, WorkItemId},
     intake::Verdict,
+    role::Role,
     write::Target,
 };
 
@@ -140,6 +141,25 @@ impl Deed {
             | Self::TakeOut { item, .. }
             | Self::TriageIntake { item, .. } => Some(item.id),
             Self::CreateLabel { .. } | Self::DeleteLabel { .. } | Self::CreatePage { .. } => None,
+        }
+    }
+
+    /// The least a person has to be to do this by hand. Of comments only the agent's own are changed.
+    #[must_use]
+    pub fn least_role(&self) -> Role {
+        match self {
+            Self::EditComment { .. } | Self::DeleteComment { .. } => Role::Guest,
+            Self::ArchiveWorkItem { .. }
+            | Self::UnarchiveWorkItem { .. }
+            | Self::Relate { .. }
+            | Self::Unrelate { .. }
+            | Self::AddLink { .. }
+            | Self::DeleteLink { .. }
+            | Self::CreateLabel { .. }
+            | Self::PutInto { .. }
+            | Self::TakeOut { .. }
+            | Self::CreatePage { .. } => Role::Member,
+            Self::DeleteWorkItem { .. } | Self::DeleteLabel { .. } | Self::TriageIntake { .. } => Role::Admin,
         }
     }
 

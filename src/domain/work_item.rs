@@ -2,7 +2,10 @@
 
 use jiff::{Timestamp, civil::Date};
 
-use super::ids::{CommentId, EstimateId, LabelId, ProjectId, StateId, UserId, WorkItemId};
+use super::{
+    ids::{CommentId, EstimateId, LabelId, ProjectId, StateId, UserId, WorkItemId},
+    role::Role,
+};
 
 /// A work item with what it points to, as far as Plane expanded it.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,9 +74,19 @@ pub struct Person {
     pub id: UserId,
     pub display_name: String,
     pub full_name: String,
+    /// Their role where they are listed, if Plane tells it there.
+    pub role: Option<Role>,
+    /// Whether Plane says that it is no person.
+    pub is_bot: bool,
 }
 
 impl Person {
+    /// Someone of whom only the id is known.
+    #[must_use]
+    pub fn unnamed(id: UserId) -> Self {
+        Self { id, display_name: String::new(), full_name: String::new(), role: None, is_bot: false }
+    }
+
     /// How a person is written in text for the model: `@maya`, or a part of the id if the name is
     /// unknown.
     #[must_use]

@@ -13,6 +13,7 @@ use super::{
     deed::Deed,
     feature::Feature,
     ids::{EstimateId, LabelId, ProjectId, StateId, UserId, WorkItemId},
+    role::Role,
     work_item::{Priority, WorkItem},
 };
 
@@ -66,6 +67,48 @@ pub enum Write {
 }
 
 impl Write {
+    /// The project it takes place in.
+    #[must_use]
+    pub fn project(&self) -> ProjectId {
+        match self {
+            Self::AddComment { item, .. } | Self::UpdateWorkItem { item, .. } => item.project,
+            Self::CreateWorkItem { project, .. } => *project,
+            Self::Deed(deed) => deed.project(),
+        }
+    }
+
+    /// The work item it changes; `None` for one that does not exist yet.
+    #[must_use]
+    pub fn item(&self) -> Option<WorkItemId> {
+        match self {
+            Self::AddComment { item, .. } | Self::UpdateWorkItem { item, .. } => Some(item.id),
+            Self::CreateWorkItem { .. } => None,
+            Self::Deed(deed) => deed.item(),
+        }
+    }
+
+    /// The least a person has to be to do this by hand. Everyone in a project may comment.
+    #[must_use]
+    pub fn least_role(&self) -> Role {
+        match self {
+            Self::AddComment { .. } => Role::Guest,
+            Self::CreateWorkItem { .. } | Self::UpdateWorkItem { .. } => Role::Member,
+            Self::Deed(deed) => deed.least_role(),
+        }
+    }
+
+    /// The fields it sets. What adds something sets none.
+    #[must_use]
+    pub fn touches(&self) -> Vec<Touched> {
+        match self {
+            Self::UpdateWorkItem { item, before, after } => {
+                let fields = after.differing_from(before, |one, other| one == other);
+                fields.into_iter().map(|field| Touched { item: item.id, field }).collect()
+            }
+            Self::AddComment { .. } | Self::CreateWorkItem { .. } | Self::Deed(_) => Vec::new(),
+        }
+    }
+
     /// The project whose work items are others once this is done.
     #[must_use]
     pub fn changes_items_of(&self) -> Option<ProjectId> {
@@ -77,16 +120,6 @@ impl Write {
         }
     }
 
-    /// The project it is made in.
-    #[must_use]
-    pub fn project(&self) -> ProjectId {
-        match self {
-            Self::AddComment { item, .. } | Self::UpdateWorkItem { item, .. } => item.project,
-            Self::CreateWorkItem { project, .. } => *project,
-            Self::Deed(deed) => deed.project(),
-        }
-    }
-
     /// What not every Plane has and this cannot do without.
     #[must_use]
     pub fn needs(&self) -> Option<Feature> {
@@ -95,6 +128,13 @@ impl Write {
             Self::Deed(deed) => deed.needs(),
         }
     }
+}
+
+/// Something of a work item that a change sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    pub item: WorkItemId,
+    pub field: &'static str,
 }
 
 /// A work item to write to.
@@ -275,6 +315,12 @@ pub enum Written {
 }
 
 impl Written {
+    /// Whether it is in Plane.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
+
     /// Plainly done.
     #[must_use]
     pub fn done(id: Uuid) -> Self {

@@ -283,6 +283,12 @@ impl PlaneApi for PlaneClient {
         self.caller.whole_list(&call, record::member, |person| person.id).await
     }
 
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Vec<Person>, PlaneError> {
+        let call =
+            Call { workspace, what: "the workspace's members", path: &["members"], query: &[], lane: Lane::Read };
+        self.caller.whole_list(&call, record::member, |person| person.id).await
+    }
+
     async fn write_pass(&self, workspace: WorkspaceId) -> Result<WritePass, PlaneError> {
         self.caller.write_pass(workspace).await
     }

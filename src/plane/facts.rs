@@ -49,6 +49,7 @@ pub struct Facts {
     cycles: Remembered<Vec<Cycle>>,
     modules: Remembered<Vec<Module>>,
     estimates: Remembered<Vec<Estimate>>,
+    workspace_members: Remembered<Vec<Person>, WorkspaceId>,
     /// What a workspace's Plane turned out not to have, and when it did.
     lacking: Mutex<HashMap<(WorkspaceId, Feature), Instant>>,
 }
@@ -75,6 +76,7 @@ impl Facts {
             cycles: Remembered::default(),
             modules: Remembered::default(),
             estimates: Remembered::default(),
+            workspace_members: Remembered::default(),
             lacking: Mutex::default(),
         }
     }
@@ -123,6 +125,12 @@ impl Facts {
         project: ProjectId,
     ) -> Result<Arc<Vec<Estimate>>, PlaneError> {
         self.estimates.get((workspace, project), self.ttl, || self.api.estimates(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`PlaneApi::workspace_members`] answers.
+    pub async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Arc<Vec<Person>>, PlaneError> {
+        self.workspace_members.get(workspace, self.ttl, || self.api.workspace_members(workspace)).await
     }
 
     /// The project as it was when it was last asked for, however long ago, without waiting.
@@ -227,10 +235,10 @@ impl Facts {
 
 type Key = (WorkspaceId, ProjectId);
 
-/// One kind of fact, by project.
-pub struct Remembered<T> {
+/// One kind of fact, by project where nothing else is said.
+pub struct Remembered<T, K = Key> {
     most: usize,
-    slots: Mutex<HashMap<Key, Slot<T>>>,
+    slots: Mutex<HashMap<K, Slot<T>>>,
 }
 
 struct Slot<T> {
@@ -244,18 +252,18 @@ struct Fact<T> {
     value: Arc<T>,
 }
 
-impl<T> Default for Remembered<T> {
+impl<T, K> Default for Remembered<T, K> {
     fn default() -> Self {
         Self { most: MOST_PROJECTS, slots: Mutex::default() }
     }
 }
 
-impl<T> Remembered<T> {
+impl<T, K: Copy + Eq + std::hash::Hash> Remembered<T, K> {
     /// What is remembered, or what `fetch` gives.
     ///
     /// # Errors
     /// What `fetch` answers.
-    pub async fn get<F>(&self, key: Key, ttl: Duration, fetch: impl FnOnce() -> F) -> Result<Arc<T>, PlaneError>
+    pub async fn get<F>(&self, key: K, ttl: Duration, fetch: impl FnOnce() -> F) -> Result<Arc<T>, PlaneError>
     where
         F: Future<Output = Result<T, PlaneError>>,
     {
@@ -270,18 +278,18 @@ impl<T> Remembered<T> {
     }
 
     /// What is remembered, however old.
-    fn known(&self, key: Key) -> Option<Arc<T>> {
+    fn known(&self, key: K) -> Option<Arc<T>> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         // Where it is being fetched nobody waits for it here.
         let fact = slots.get(&key)?.fact.try_lock().ok()?;
         fact.as_ref().map(|known| Arc::clone(&known.value))
     }
 
-    fn forget(&self, key: Key) {
+    fn forget(&self, key: K) {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
-    fn slot(&self, key: Key) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {
+    fn slot(&self, key: K) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= self.most
             && !slots.contains_key(&key)

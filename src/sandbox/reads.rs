@@ -36,7 +36,7 @@ impl Reader<'_> {
             Route::Workspace(_, place) => place,
         };
         match place {
-            InWorkspace::Members => Ok((200, self.members(true))),
+            InWorkspace::Members => Ok((200, self.members(None))),
             InWorkspace::Projects => {
                 let all = self.workspace.projects.iter().map(|project| json::project(self.workspace, project));
                 self.page(all.collect(), None)
@@ -73,7 +73,7 @@ impl Reader<'_> {
     fn read_in_project(&mut self, project: &Project, place: &InProject) -> Answer {
         let home = self.workspace;
         match place {
-            InProject::Members => Ok((200, self.members(false))),
+            InProject::Members => Ok((200, self.members(Some(project)))),
             InProject::States => {
                 let all = project.states.iter().map(|state| json::state(home, project, state)).collect();
                 self.page(all, Some(project))
@@ -193,16 +193,15 @@ impl Reader<'_> {
         self.world.run(id).filter(|run| run.workspace == self.workspace.id).ok_or_else(missing)
     }
 
-    /// A bare array; only a workspace's members carry a role.
-    fn members(&self, with_role: bool) -> Value {
-        let member = |person: &Person| {
+    /// A bare array: the members of a project, or everyone.
+    fn members(&self, project: Option<&Project>) -> Value {
+        let with_role = |person: &Person| {
             let mut member = person.to_json();
-            if with_role {
-                json::merge(&mut member, json!({"role": person.role}));
-            }
+            json::merge(&mut member, json!({"role": person.role}));
             member
         };
-        self.workspace.people.iter().map(member).collect()
+        let is_in = |person: &&Person| project.is_none_or(|project| project.has_member(person.id));
+        self.workspace.people.iter().filter(is_in).map(with_role).collect()
     }
 
     fn some_items(&mut self, project: &Project, ids: &[WorkItemId]) -> Answer {

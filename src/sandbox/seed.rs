@@ -124,6 +124,7 @@ fn project(slug: &str, text: &ProjectText, now: Timestamp) -> Project {
             .to_vec(),
         cycles: text.cycles.iter().map(cycle).collect(),
         modules: text.modules.iter().map(module).collect(),
+        members: None,
         created_by: user(slug, &text.people[0].0.to_lowercase()),
         created_at: hours_before(now, 24 * 180),
     }

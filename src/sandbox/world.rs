@@ -82,8 +82,16 @@ pub(super) struct Project {
     pub(super) estimates: Vec<(EstimateId, String)>,
     pub(super) cycles: Vec<Cycle>,
     pub(super) modules: Vec<Module>,
+    /// Who belongs to it besides the agent; `None` is everyone of the workspace.
+    pub(super) members: Option<Vec<UserId>>,
     pub(super) created_by: UserId,
     pub(super) created_at: Timestamp,
+}
+
+impl Project {
+    pub(super) fn has_member(&self, person: UserId) -> bool {
+        self.members.as_ref().is_none_or(|members| members.contains(&person))
+    }
 }
 
 /// A document of a project.

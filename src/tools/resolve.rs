@@ -150,6 +150,8 @@ mod tests {
             id: UserId(uuid::Uuid::nil()),
             display_name: "maya".to_owned(),
             full_name: "Maya Moreno".to_owned(),
+            role: None,
+            is_bot: false,
         };
         let all = [maya];
         for name in ["maya", "@maya", "Maya Moreno", "MAYA"] {

@@ -36,6 +36,7 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("search_work_items.md", include_str!("../../tools/search_work_items.md")),
     ("triage_intake.md", include_str!("../../tools/triage_intake.md")),
     ("unrelate_work_items.md", include_str!("../../tools/unrelate_work_items.md")),
+    ("undo.md", include_str!("../../tools/undo.md")),
     ("update_work_item.md", include_str!("../../tools/update_work_item.md")),
 ];
 

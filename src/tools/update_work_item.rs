@@ -8,7 +8,6 @@ use super::{
     Told, ToolCx, ToolError, WriteTool,
     item_change::{Wanted, called, change_of},
     target,
-    write::only_here,
 };
 use crate::domain::write::{PlannedWrite, Target, Write};
 
@@ -70,7 +69,6 @@ impl WriteTool for UpdateWorkItem {
 
     async fn plan(&self, args: Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError> {
         let item = target::work_item(args.work_item.as_deref(), cx).await?;
-        only_here(item.project.id, cx)?;
         let wanted = Wanted {
             tool: Self::NAME,
             name: args.name,

@@ -8,9 +8,10 @@ use aileron::{
         Agent, Limits,
         context::look::{CUTS, Look},
         guidance::Guidance,
+        policy::switch::WriteSwitch,
         prompts::{Prompts, library::Library},
     },
-    config::{FixedTokenConfig, FixedTokenKind, PlaneConfig},
+    config::{FixedTokenConfig, FixedTokenKind, PlaneConfig, WritesConfig},
     domain::{
         event::RunInfo,
         ids::{ProjectId, RunId, UserId, WorkItemId, WorkspaceId},
@@ -169,6 +170,8 @@ fn agent(plane: &str, home: &Path) -> Agent {
             settle: Duration::ZERO,
             status_every: Duration::from_secs(60),
         },
+        writes: WritesConfig::default(),
+        switch: WriteSwitch::default(),
         time_zone: Some("Europe/Berlin".to_owned()),
         tasks: TaskTracker::new(),
     }

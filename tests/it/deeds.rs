@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aileron::sandbox::{Breakage, Fault};
+use aileron::sandbox::{Breakage, Fault, Mention, Status};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -21,12 +21,24 @@ fn told(app: &TestApp) -> String {
     app.model.requests().last().expect("a call of the model").texts("tool").join("\n")
 }
 
-/// Plays these calls in one turn on MOB-3 and gives what the model was told of them.
+/// The project's admin asks on MOB-3, and approves what needs it.
+async fn ask(app: &TestApp, text: &str) {
+    let mentioned = app.plane.mention(Mention { author: "ada".to_owned(), ..Mention::new("MOB-3", text) }).await;
+    let mut ends = 1;
+    let mut picture = app.ended(mentioned.run).await;
+    while picture.status == Status::Awaiting {
+        app.plane.reply(mentioned.run, "ada", "yes").await;
+        ends += 1;
+        picture = app.ended_times(mentioned.run, ends).await;
+    }
+    assert_answered(&picture);
+}
+
+/// Plays these calls one after the other and gives what the model was told of them.
 async fn play(setup: Setup, calls: Vec<(&'static str, Value)>) -> (TestApp, String) {
     let turns: Vec<_> = calls.into_iter().map(|call| Turn::calls([call])).collect();
     let app = setup.script(turns.into_iter().chain([Turn::says("Done.")])).start().await;
-    let mentioned = app.mention("MOB-3", "see to it").await;
-    assert_answered(&app.ended(mentioned.run).await);
+    ask(&app, "see to it").await;
     let told = told(&app);
     (app, told)
 }
@@ -65,7 +77,7 @@ async fn relations_are_set_and_taken_away_under_their_own_words() {
             "Done: No longer say that MOB-10 blocks MOB-3.",
             "MOB-3 has no relation to MOB-10",
             "There are: blocking, blocked_by",
-            "in a relation to itself",
+            "between two different work items",
         ],
     );
     assert_eq!((requests(&app, "POST", "/relations/"), requests(&app, "POST", "/remove/")), (2, 1));
@@ -288,8 +300,7 @@ async fn the_intake_is_read_and_decided_by_an_admin() {
         Turn::calls([("list_intake", json!({"decided": true}))]),
         Turn::says("Decided."),
     ]);
-    let mentioned = app.mention("MOB-3", "go through the intake").await;
-    assert_answered(&app.ended(mentioned.run).await);
+    ask(&app, "go through the intake").await;
     let told = told(&app);
     assert_told(
         &told,
@@ -319,8 +330,7 @@ async fn a_decision_that_plane_drops_is_told_as_not_taken() {
         Turn::calls([("list_intake", json!({}))]),
         Turn::says("An admin has to accept it."),
     ]);
-    let mentioned = app.mention("MOB-3", "accept it").await;
-    assert_answered(&app.ended(mentioned.run).await);
+    ask(&app, "accept it").await;
     let told = told(&app);
     assert_told(&told, &["did not take: the decision (Plane lets only admins", "It is broken · priority none"]);
 }
@@ -339,8 +349,7 @@ async fn a_page_is_written_once_and_not_where_there_are_none() {
         .await;
     // Plane keeps no two pages of one key apart, so it has to be seen that the first one came through.
     app.plane.inject(Fault::new("POST", "/pages/", 1, Breakage::ResetAndLateEffect(Duration::from_millis(300))));
-    let mentioned = app.mention("MOB-3", "write the release notes").await;
-    assert_answered(&app.ended(mentioned.run).await);
+    ask(&app, "write the release notes").await;
     assert_told(
         &told(&app),
         &["Done: New page \"Release notes\".", "There is a page called \"Release notes\" already"],
@@ -352,8 +361,7 @@ async fn a_page_is_written_once_and_not_where_there_are_none() {
     let missing = Breakage::Status { code: 404, retry_after: None, body };
     app.plane.inject(Fault::new("GET", "/pages/", 1, missing));
     app.model.then([Turn::calls([("create_page", page)]), Turn::says("There are none.")]);
-    let mentioned = app.mention("MOB-3", "write the release notes").await;
-    assert_answered(&app.ended(mentioned.run).await);
+    ask(&app, "write the release notes").await;
     assert_told(&told(&app), &["does not show pages"]);
     let last = app.model.requests().pop().expect("a call of the model");
     assert!(!last.tools().contains(&"create_page"));
@@ -391,8 +399,7 @@ async fn an_estimate_is_set_and_emptied_by_its_value() {
         Turn::calls([("update_work_item", json!({"estimate": "3"}))]),
         Turn::says("It is not possible here."),
     ]);
-    let mentioned = app.mention("MOB-3", "estimate it").await;
-    assert_answered(&app.ended(mentioned.run).await);
+    ask(&app, "estimate it").await;
     let missing = "does not tell through its API which estimates there are";
     assert_eq!(self::told(&app).matches(missing).count(), 2);
     assert_eq!(requests(&app, "GET", "/estimates/"), 1);

@@ -53,7 +53,13 @@ fn words(count: usize) -> String {
 }
 
 fn said(text: String) -> Said {
-    Said { activity: Some(ActivityId(uuid::Uuid::nil())), author: Some("@maya".to_owned()), text, written_at: None }
+    Said {
+        activity: Some(ActivityId(uuid::Uuid::nil())),
+        by: None,
+        author: Some("@maya".to_owned()),
+        text,
+        written_at: None,
+    }
 }
 
 /// Folds a shape into a session that is about to ask the model.
@@ -92,7 +98,12 @@ impl Teller {
     }
 
     fn open(&mut self, text: String) {
-        self.session.absorb(Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: None, prompts: vec![said(text)] });
+        self.session.absorb(Entry::Opened {
+            at: Timestamp::UNIX_EPOCH,
+            turn: None,
+            prompts: vec![said(text)],
+            entitled: false,
+        });
     }
 
     fn step(&mut self, results: &[usize]) {

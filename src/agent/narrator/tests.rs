@@ -192,6 +192,9 @@ impl PlaneApi for Board {
     async fn members(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Person>, PlaneError> {
         not_asked()
     }
+    async fn workspace_members(&self, _: WorkspaceId) -> Result<Vec<Person>, PlaneError> {
+        not_asked()
+    }
     async fn write_pass(&self, _: WorkspaceId) -> Result<WritePass, PlaneError> {
         not_asked()
     }

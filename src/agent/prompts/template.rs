@@ -30,6 +30,21 @@ pub const TEMPLATES: &[Template] = &[
         samples: &[r#"{"key": null}"#, r#"{"key": "MOB-1"}"#],
     },
     Template {
+        name: "approval.md",
+        text: include_str!("../../../prompts/approval.md"),
+        purpose: "asks the person to approve changes",
+        variables: &["changes", "options", "refused_someone"],
+        samples: &[
+            r#"{"changes": [{"letter": "A", "summary": "Change MOB-1: Crash", "reason": null, "text": [],
+                "fields": [{"name": "priority", "before": "none", "after": "high"}]}],
+                "options": ["Approve", "Reject"], "refused_someone": false}"#,
+            r#"{"changes": [{"letter": "A", "summary": "Change MOB-1: Crash", "reason": "It crashes.", "text": [],
+                "fields": [{"name": "priority", "before": "none", "after": "high"}]},
+                {"letter": "B", "summary": "Comment on MOB-1", "reason": null, "text": ["Hello"], "fields": []}],
+                "options": ["Approve all", "Reject all"], "refused_someone": true}"#,
+        ],
+    },
+    Template {
         name: "bounded.md",
         text: include_str!("../../../prompts/bounded.md"),
         purpose: "the answer of a turn that hit a bound",

@@ -9,7 +9,11 @@ use crate::{
         journal::{Entry, Said},
         polish,
     },
-    domain::{ids::StepKey, talk::Message},
+    domain::{
+        ids::{StepKey, UserId},
+        talk::Message,
+        write::Touched,
+    },
 };
 
 /// What the result of a call that failed begins with.
@@ -37,7 +41,7 @@ impl Session {
     /// Whether the turn is still on its way to an ending.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
-        matches!(self.phase, Phase::Reading | Phase::Asking(_) | Phase::Working { .. })
+        matches!(self.phase, Phase::Reading | Phase::Asking(_) | Phase::Working(_))
     }
 
     /// Whether the turn's last word is settled: a stop comes too late for it.
@@ -74,6 +78,25 @@ impl Session {
     #[must_use]
     pub fn unsure(&self) -> &[String] {
         &self.unsure
+    }
+
+    /// Who spoke in this turn; `None` among them is somebody Plane does not name.
+    #[must_use]
+    pub fn speakers(&self) -> Vec<Option<UserId>> {
+        let unknown = self.unknown_speaker.then_some(None);
+        self.speakers.iter().copied().map(Some).chain(unknown).collect()
+    }
+
+    /// How many changes this turn has made or proposed.
+    #[must_use]
+    pub fn changes(&self) -> u32 {
+        self.changes
+    }
+
+    /// Whether this turn has set this before.
+    #[must_use]
+    pub fn has_touched(&self, touched: &Touched) -> bool {
+        self.touched.contains(touched)
     }
 
     /// The look at the work item of the turn before, or of this one.

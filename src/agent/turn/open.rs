@@ -50,7 +50,12 @@ impl Drive<'_> {
             }
             self.texts = texts;
             let skills = self.texts.chosen_skills(&prompts);
-            entries.push(Entry::Opened { at: Timestamp::now(), turn: Some(self.session.next_turn()), prompts });
+            let entitled = match (self.session.awaited_approval(), prompts.first()) {
+                (Some(approval), Some(reply)) => self.is_entitled(approval, reply.by).await,
+                (_, _) => false,
+            };
+            let turn = Some(self.session.next_turn());
+            entries.push(Entry::Opened { at: Timestamp::now(), turn, prompts, entitled });
             entries.extend(self.rewording());
             entries.extend(skills);
         }

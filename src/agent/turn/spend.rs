@@ -73,7 +73,7 @@ pub(super) fn measure(usage: Option<Usage>) {
 }
 
 /// Days end at midnight UTC, whatever the machine's own zone.
-fn today() -> Date {
+pub(super) fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 

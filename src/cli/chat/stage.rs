@@ -244,6 +244,10 @@ impl PlaneApi for Stage {
         self.real.members(workspace, project).await
     }
 
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Got<Vec<Person>> {
+        self.real.workspace_members(workspace).await
+    }
+
     async fn write_pass(&self, _: WorkspaceId) -> Got<WritePass> {
         Err(only_played())
     }

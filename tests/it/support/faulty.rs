@@ -340,6 +340,10 @@ impl Store for Faulty<dyn Store> {
         self.seams.look(self.inner.usage(from, until)).await
     }
 
+    async fn changes_on(&self, workspace: WorkspaceId, day: Date) -> Result<u64, StoreError> {
+        self.seams.look(self.inner.changes_on(workspace, day)).await
+    }
+
     async fn letters(&self) -> Result<Vec<Letter>, StoreError> {
         self.seams.look(self.inner.letters()).await
     }
@@ -582,6 +586,10 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
 
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Person>> {
         self.seams.plane("members", self.inner.members(workspace, project)).await
+    }
+
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Got<Vec<Person>> {
+        self.seams.plane("workspace_members", self.inner.workspace_members(workspace)).await
     }
 
     /// Sends nothing, so that nobody can die of it.

@@ -148,8 +148,7 @@ proptest! {
                 (Step::Rest, _) => Entry::Opened {
                     at: Timestamp::UNIX_EPOCH,
                     turn: Some(session.next_turn()),
-                    prompts: vec![said("words"), said("and more")],
-                },
+                    prompts: vec![said("words"), said("and more")], entitled: false },
                 _ => played_on(&step, &session, chance),
             };
             absorb(&mut session, &mut journal, entry);

@@ -59,9 +59,19 @@ fn the_last_step_is_followed_by_one_call_without_tools() {
 
 #[test]
 fn a_late_event_is_recognised_by_its_words_once() {
-    let from_comment =
-        Said { activity: None, author: None, text: "triage this".to_owned(), written_at: Some(Timestamp::UNIX_EPOCH) };
-    let mut session = after(vec![Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: None, prompts: vec![from_comment] }]);
+    let from_comment = Said {
+        activity: None,
+        by: None,
+        author: None,
+        text: "triage this".to_owned(),
+        written_at: Some(Timestamp::UNIX_EPOCH),
+    };
+    let mut session = after(vec![Entry::Opened {
+        at: Timestamp::UNIX_EPOCH,
+        turn: None,
+        prompts: vec![from_comment],
+        entitled: false,
+    }]);
     assert!(session.recognises(&said("triage this")));
     assert!(!session.recognises(&said("and now something else")));
     let hours_later = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(3);
@@ -88,6 +98,6 @@ fn a_greeting_keeps_its_key_until_its_turn_is_over() {
 fn forgotten_turns_keep_their_numbers() {
     let session = Session::fold(run(), limits(), 7, []);
     assert_eq!(session.greeting_key().turn, 8);
-    let opened = Entry::Opened { at: jiff::Timestamp::UNIX_EPOCH, turn: None, prompts: Vec::new() };
+    let opened = Entry::Opened { at: jiff::Timestamp::UNIX_EPOCH, turn: None, prompts: Vec::new(), entitled: false };
     assert_eq!(Session::fold(run(), limits(), 7, [opened]).key(0).turn, 8);
 }
