@@ -60,6 +60,10 @@ pub(super) fn written_by(world: &World, run: RunId) -> Option<String> {
     let (home, its_item) = world.item(world.run(run)?.issue)?;
     let changes = its_item.history.len();
     let mut text = format!("its work item: {}, changed {changes} times\n", fields(world, home, its_item));
+    let around = around(world, home, its_item);
+    if !around.is_empty() {
+        let _ = writeln!(text, "around it: {}", around.join(", "));
+    }
     let mut created = Vec::new();
     for project in world.workspaces.iter().flat_map(|workspace| &workspace.projects) {
         for item in &project.items {
@@ -76,6 +80,16 @@ pub(super) fn written_by(world: &World, run: RunId) -> Option<String> {
         let _ = writeln!(text, "{line}");
     }
     Some(text)
+}
+
+/// What hangs on a work item, and where it was put.
+fn around(world: &World, project: &Project, item: &Item) -> Vec<String> {
+    let links = item.links.iter().map(|link| format!("link {}", link.url));
+    let relations = item.relations.iter().map(|(kind, other)| format!("{kind} {}", world.key_of(*other)));
+    let cycles = project.cycles.iter().filter(|cycle| cycle.items.contains(&item.id));
+    let modules = project.modules.iter().filter(|module| module.items.contains(&item.id));
+    let names = cycles.map(|cycle| cycle.name.clone()).chain(modules.map(|module| module.name.clone()));
+    links.chain(relations).chain(names.map(|name| format!("in {name}"))).collect()
 }
 
 fn fields(world: &World, project: &Project, item: &Item) -> String {
