@@ -9,6 +9,7 @@ pub mod approval;
 pub mod budget;
 mod card;
 pub mod changes;
+mod claims;
 pub mod compaction;
 pub mod context;
 pub mod effects;

@@ -56,7 +56,7 @@ pub fn judge(config: &WritesConfig, case: &Case<'_>) -> Verdict {
     let place = config.of_place(case.workspace, case.project);
     match config.of_tool(case.tool, place) {
         // What cannot be taken back always waits for a person.
-        WritePolicy::Allow if case.effect == Effect::Destroy => Verdict::Asks,
+        WritePolicy::Allow if case.effect == Effect::Destroy || case.write.destroys() => Verdict::Asks,
         WritePolicy::Allow => Verdict::Allowed,
         WritePolicy::Ask => Verdict::Asks,
         WritePolicy::Deny => Verdict::Denied(closed(case)),

@@ -28,13 +28,16 @@ impl Agent {
             AskMode::Normal => None,
             AskMode::AfterEmpty => Some(texts.prompts().render("empty_answer.md", nothing())?),
             AskMode::AfterRaw => Some(texts.prompts().render("raw_answer.md", nothing())?),
+            AskMode::AfterClaim => Some(texts.prompts().render("claimed.md", nothing())?),
             AskMode::WrapUp => {
                 let values = json!({ "max_steps": self.limits.max_steps });
                 Some(texts.prompts().render("out_of_steps.md", values)?)
             }
         };
         let tools = match mode {
-            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw => self.offers(texts, session),
+            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw | AskMode::AfterClaim => {
+                self.offers(texts, session)
+            }
             AskMode::WrapUp => Vec::new(),
         };
         Ok(Draft::new(system, session.conversation(), tail, tools))

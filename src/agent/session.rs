@@ -29,6 +29,7 @@ pub use self::{
 use self::{transcript::Transcript, work::Work};
 use super::{
     Limits,
+    claims::claims_change,
     context::look::Look,
     journal::{Bound, Entry, Failure, FailureCode, Outcome, Said, TakenSkill},
     polish,
@@ -71,6 +72,10 @@ pub struct Session {
     speakers: Vec<UserId>,
     /// Whether somebody spoke of whom Plane does not say who it is.
     unknown_speaker: bool,
+    /// What this turn has changed, in words.
+    done: Vec<String>,
+    /// Whether the run has changed anything, or may have in turns that were forgotten.
+    has_receipts: bool,
     /// What may or may not have happened when the turn was cut short.
     unsure: Vec<String>,
     /// The newest visible text of this turn, the best answer if a bound cuts it short.
@@ -120,6 +125,8 @@ impl Session {
             touched: Vec::new(),
             speakers: Vec::new(),
             unknown_speaker: false,
+            done: Vec::new(),
+            has_receipts: false,
             unsure: Vec::new(),
             best_text: String::new(),
             last_said: None,
@@ -181,7 +188,12 @@ impl Session {
             Entry::WriteIntended { call_id, write, .. } => self.write_intended(call_id, write),
             Entry::WriteProposed { call_id, write, .. } => self.write_proposed(&call_id, write),
             Entry::Unfolded { call_id, changes, note } => self.unfolded(&call_id, &changes, note),
-            Entry::ToolDone { call_id, text, .. } => self.tool_done(&call_id, text),
+            Entry::ToolDone { call_id, text, receipt, .. } => {
+                if receipt.is_some_and(|receipt| receipt.written.is_done()) {
+                    self.note_done(&call_id);
+                }
+                self.tool_done(&call_id, text);
+            }
             Entry::SignInAsked { call_id, text, url } => self.sign_in_asked(call_id, text, url),
             Entry::BoundHit { bound } => {
                 let best = self.best_text.clone();
@@ -206,6 +218,7 @@ impl Session {
         self.touched.clear();
         self.speakers.clear();
         self.unknown_speaker = false;
+        self.done.clear();
         self.unsure.clear();
         self.best_text.clear();
         self.last_said = None;
@@ -266,6 +279,7 @@ impl Session {
     /// The turn under way is never compacted: it would lose the newest words.
     fn compact(&mut self, through_turn: u32, summary: String, expects: Option<Said>) {
         if through_turn < self.turn {
+            self.has_receipts = true;
             self.transcript.compact(through_turn, summary);
             self.from_comment = expects;
         }
@@ -302,11 +316,15 @@ impl Session {
         if mode == AskMode::Normal && polish::is_raw_data(&text) {
             return self.go(Phase::Asking(AskMode::AfterRaw));
         }
+        let unmade = !self.has_receipts && claims_change(&text);
+        if mode == AskMode::Normal && unmade {
+            return self.go(Phase::Asking(AskMode::AfterClaim));
+        }
         self.transcript.model_says(message);
         self.go(Phase::Closing(match mode {
             AskMode::WrapUp => Ending::Bounded { bound: Bound::Steps, best: text },
-            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw => {
-                Ending::Answer { text, cut: *finish == Finish::Length }
+            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw | AskMode::AfterClaim => {
+                Ending::Answer { text, cut: *finish == Finish::Length, unmade }
             }
         }));
     }
@@ -314,7 +332,7 @@ impl Session {
     fn empty_answer(&mut self, mode: AskMode, finish: &Finish) {
         match mode {
             AskMode::Normal => self.go(Phase::Asking(AskMode::AfterEmpty)),
-            AskMode::AfterEmpty | AskMode::AfterRaw => {
+            AskMode::AfterEmpty | AskMode::AfterRaw | AskMode::AfterClaim => {
                 let detail =
                     if *finish == Finish::Length { "The output limit was used up before any text." } else { "" };
                 self.end_early(Ending::Failed(Failure { code: FailureCode::EmptyAnswer, detail: detail.to_owned() }));

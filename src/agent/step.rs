@@ -14,6 +14,8 @@ pub enum AskMode {
     AfterEmpty,
     /// The last reply was raw data: ask for words.
     AfterRaw,
+    /// The last reply told of a change that nobody made.
+    AfterClaim,
     /// The steps are used up: no tools, answer with what there is.
     WrapUp,
 }
@@ -24,6 +26,8 @@ pub enum Ending {
     Answer {
         text: String,
         cut: bool,
+        /// It tells of a change that nobody made, although it was asked for another.
+        unmade: bool,
     },
     Question(Question),
     /// The best answer so far, possibly none, and the bound that was hit.

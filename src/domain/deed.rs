@@ -163,6 +163,22 @@ impl Deed {
         }
     }
 
+    /// Whether something is gone for good afterwards.
+    #[must_use]
+    pub fn destroys(&self) -> bool {
+        match self {
+            Self::DeleteComment { .. } | Self::DeleteWorkItem { .. } | Self::DeleteLabel { .. } => true,
+            Self::EditComment { .. }
+            | Self::ArchiveWorkItem { .. }
+            | Self::UnarchiveWorkItem { .. }
+            | Self::Relate { .. }
+            | Self::Unrelate { .. }
+            | Self::AddLink { .. }
+            | Self::DeleteLink { .. }
+            | Self::CreateLabel { .. } => false,
+        }
+    }
+
     /// Whether the project has other work items, or knows them otherwise, once this is done.
     #[must_use]
     pub fn changes_items(&self) -> bool {

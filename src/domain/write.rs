@@ -97,6 +97,15 @@ impl Write {
         }
     }
 
+    /// Whether something is gone for good afterwards, even where it is the agent's own.
+    #[must_use]
+    pub fn destroys(&self) -> bool {
+        match self {
+            Self::AddComment { .. } | Self::CreateWorkItem { .. } | Self::UpdateWorkItem { .. } => false,
+            Self::Deed(deed) => deed.destroys(),
+        }
+    }
+
     /// The fields it sets. What adds something sets none.
     #[must_use]
     pub fn touches(&self) -> Vec<Touched> {

@@ -12,6 +12,7 @@ mod sandbox;
 mod store_contract;
 mod store_on_disk;
 
+mod approval;
 mod bounds;
 mod browser;
 mod budget;

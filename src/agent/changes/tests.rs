@@ -1,3 +1,5 @@
+//! Who asked, who approved and what became of it, told from journals.
+
 use serde_json::Map;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The table of policies: classes, policies, roles, places, bounds.
+
 use super::*;
 use crate::domain::{
     ids::{ProjectId, WorkItemId},

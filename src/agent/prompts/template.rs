@@ -55,6 +55,13 @@ pub const TEMPLATES: &[Template] = &[
         ],
     },
     Template {
+        name: "claimed.md",
+        text: include_str!("../../../prompts/claimed.md"),
+        purpose: "asks the model again after it told of a change nobody made",
+        variables: &[],
+        samples: &["{}"],
+    },
+    Template {
         name: "compact.md",
         text: include_str!("../../../prompts/compact.md"),
         purpose: "asks the model for a summary of older turns",
@@ -103,6 +110,13 @@ pub const TEMPLATES: &[Template] = &[
         samples: &[r#"{"text": "So far."}"#],
     },
     Template {
+        name: "done.md",
+        text: include_str!("../../../prompts/done.md"),
+        purpose: "what a turn had changed that ended before its time",
+        variables: &["changes"],
+        samples: &[r#"{"changes": ["Change MOB-1"]}"#],
+    },
+    Template {
         name: "empty_answer.md",
         text: include_str!("../../../prompts/empty_answer.md"),
         purpose: "asks the model again after an empty answer",
@@ -113,8 +127,11 @@ pub const TEMPLATES: &[Template] = &[
         name: "error.md",
         text: include_str!("../../../prompts/error.md"),
         purpose: "a failure, told to the person",
-        variables: &["code", "detail"],
-        samples: &[r#"{"code": "INTERNAL", "detail": ""}"#, r#"{"code": "MODEL_RATE_LIMITED", "detail": "Wait."}"#],
+        variables: &["code", "detail", "changed"],
+        samples: &[
+            r#"{"code": "INTERNAL", "detail": "", "changed": false}"#,
+            r#"{"code": "MODEL_RATE_LIMITED", "detail": "Wait.", "changed": true}"#,
+        ],
     },
     Template {
         name: "guidance.md",
@@ -181,6 +198,13 @@ pub const TEMPLATES: &[Template] = &[
             r#"{"agent_name": "aileron", "can_write": false, "today": "2026-01-31", "workspace": null}"#,
             r#"{"agent_name": "aileron", "can_write": true, "today": "2026-01-31", "workspace": "Acme"}"#,
         ],
+    },
+    Template {
+        name: "unmade.md",
+        text: include_str!("../../../prompts/unmade.md"),
+        purpose: "an answer that tells of a change nobody made",
+        variables: &["text"],
+        samples: &[r#"{"text": "I set the priority."}"#],
     },
     Template {
         name: "unsure.md",

@@ -74,6 +74,12 @@ impl Session {
         said.activity.is_some() && known.text == said.text && near
     }
 
+    /// What this turn has changed, in words.
+    #[must_use]
+    pub fn done(&self) -> &[String] {
+        &self.done
+    }
+
     /// What this turn was about to change when it was cut short, in words: it may have happened.
     #[must_use]
     pub fn unsure(&self) -> &[String] {

@@ -158,6 +158,14 @@ impl Session {
         }
     }
 
+    pub(super) fn note_done(&mut self, call_id: &str) {
+        let Phase::Working(work) = &self.phase else { return };
+        if let Some(planned) = work.intended.get(call_id) {
+            self.done.push(planned.summary.clone());
+            self.has_receipts = true;
+        }
+    }
+
     /// The call waits for a person's word on what it would change.
     pub(super) fn write_proposed(&mut self, call_id: &str, planned: PlannedWrite) {
         let Phase::Working(work) = &mut self.phase else { return };

@@ -80,7 +80,10 @@ fn what_is_approved_is_done_before_anything_else_and_the_rest_is_not() {
     assert!(results[1].1.contains("not this one"), "{results:?}");
     assert_eq!(results[2], ("b".to_owned(), "Done.".to_owned()));
     session.absorb(replied("One comment is there.", vec![]));
-    assert_eq!(ending(&session), Ending::Answer { text: "One comment is there.".to_owned(), cut: false });
+    assert_eq!(
+        ending(&session),
+        Ending::Answer { text: "One comment is there.".to_owned(), cut: false, unmade: false }
+    );
 }
 
 #[test]

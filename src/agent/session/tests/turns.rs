@@ -11,7 +11,7 @@ fn a_plain_question_is_answered_in_four_steps() {
     session.absorb(context());
     assert_eq!(session.next(), Step::AskModel { mode: AskMode::Normal });
     session.absorb(replied("It is a crash.", vec![]));
-    assert_eq!(ending(&session), Ending::Answer { text: "It is a crash.".to_owned(), cut: false });
+    assert_eq!(ending(&session), Ending::Answer { text: "It is a crash.".to_owned(), cut: false, unmade: false });
     session.absorb(intended(&session));
     assert!(matches!(session.next(), Step::Post(_)));
     session.absorb(closed());
