@@ -11,6 +11,7 @@ pub mod facts;
 pub mod html;
 pub mod markdown;
 pub mod oauth;
+mod project;
 pub mod signature;
 pub mod webhook;
 mod wire;
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 pub use self::{
     budget::WritePass,
     deed::{Carried, DeedApi},
+    project::ProjectApi,
 };
 use crate::domain::{
     activity::{Draft, Posted, RunActivity},
@@ -41,7 +43,7 @@ const NO_SUCH_PATH: &str = "Page not found.";
 /// The calls we make to Plane. Every call stays inside the given workspace and is authenticated
 /// with that workspace's installation.
 #[async_trait]
-pub trait PlaneApi: DeedApi {
+pub trait PlaneApi: DeedApi + ProjectApi {
     /// Posts one activity. Not idempotent by itself: after an unknown outcome list the activities
     /// and look for the draft's key.
     async fn post_activity(&self, workspace: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError>;

@@ -18,6 +18,8 @@ mod markup;
 mod oauth;
 mod picture;
 mod plan;
+mod plans;
+mod project_writes;
 mod reads;
 mod route;
 mod run;

@@ -8,7 +8,10 @@ pub mod add_comment;
 pub mod add_link;
 pub mod archive_work_item;
 pub mod ask_user;
+pub mod change_cycle;
+pub mod change_module;
 pub mod create_label;
+pub mod create_page;
 pub mod create_work_item;
 pub mod delete_comment;
 pub mod delete_work_item;
@@ -16,6 +19,7 @@ pub mod describe;
 pub mod edit_comment;
 pub mod find_similar_work_items;
 mod item_change;
+pub mod list_intake;
 pub mod list_project_facts;
 pub mod list_work_items;
 pub mod load_skill;
@@ -32,6 +36,7 @@ mod similar;
 mod target;
 pub mod told;
 pub mod toolbox;
+pub mod triage_intake;
 pub mod undo;
 pub mod unrelate_work_items;
 pub mod update_work_item;
@@ -237,6 +242,7 @@ pub fn all() -> Vec<Box<dyn Tool>> {
         Box::new(read_comments::ReadComments),
         Box::new(read_attachment::ReadAttachment),
         Box::new(list_project_facts::ListProjectFacts),
+        Box::new(list_intake::ListIntake),
         Box::new(load_skill::LoadSkill),
         Box::new(ask_user::AskUser),
         Box::new(write::Writes(add_comment::AddComment)),
@@ -246,7 +252,11 @@ pub fn all() -> Vec<Box<dyn Tool>> {
         Box::new(write::Writes(unrelate_work_items::UnrelateWorkItems)),
         Box::new(write::Writes(add_link::AddLink)),
         Box::new(write::Writes(create_label::CreateLabel)),
+        Box::new(write::Writes(change_cycle::ChangeCycle)),
+        Box::new(write::Writes(change_module::ChangeModule)),
         Box::new(write::Writes(edit_comment::EditComment)),
+        Box::new(write::Writes(triage_intake::TriageIntake)),
+        Box::new(write::Writes(create_page::CreatePage)),
         Box::new(write::Writes(archive_work_item::ArchiveWorkItem)),
         Box::new(write::Writes(delete_comment::DeleteComment)),
         Box::new(write::Writes(delete_work_item::DeleteWorkItem)),

@@ -165,6 +165,7 @@ mod tests {
             assignees: assignees.iter().map(person).collect(),
             created_by: None,
             parent: None,
+            estimate: None,
             start_date: None,
             target_date: None,
             created_at: None,

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     feature::Feature,
-    ids::{CommentId, LabelId, LinkId, ProjectId, WorkItemId},
+    ids::{CommentId, CycleId, LabelId, LinkId, ModuleId, ProjectId, WorkItemId},
+    intake::Verdict,
     role::Role,
     write::Target,
 };
@@ -69,6 +70,35 @@ pub enum Deed {
         project: ProjectId,
         label: LabelId,
     },
+    PutInto {
+        item: Target,
+        grouping: Grouping,
+        /// The cycle it is taken out of by this: a work item is in one cycle at most.
+        #[serde(default)]
+        from: Option<CycleId>,
+    },
+    TakeOut {
+        item: Target,
+        grouping: Grouping,
+    },
+    TriageIntake {
+        item: Target,
+        before: Verdict,
+        after: Verdict,
+    },
+    CreatePage {
+        project: ProjectId,
+        name: String,
+        html: String,
+    },
+}
+
+/// What work items of a project are put into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grouping {
+    Cycle(CycleId),
+    Module(ModuleId),
 }
 
 impl Deed {
@@ -84,8 +114,13 @@ impl Deed {
             | Self::Relate { item, .. }
             | Self::Unrelate { item, .. }
             | Self::AddLink { item, .. }
-            | Self::DeleteLink { item, .. } => item.project,
-            Self::CreateLabel { project, .. } | Self::DeleteLabel { project, .. } => *project,
+            | Self::DeleteLink { item, .. }
+            | Self::PutInto { item, .. }
+            | Self::TakeOut { item, .. }
+            | Self::TriageIntake { item, .. } => item.project,
+            Self::CreateLabel { project, .. }
+            | Self::DeleteLabel { project, .. }
+            | Self::CreatePage { project, .. } => *project,
         }
     }
 
@@ -101,8 +136,11 @@ impl Deed {
             | Self::Relate { item, .. }
             | Self::Unrelate { item, .. }
             | Self::AddLink { item, .. }
-            | Self::DeleteLink { item, .. } => Some(item.id),
-            Self::CreateLabel { .. } | Self::DeleteLabel { .. } => None,
+            | Self::DeleteLink { item, .. }
+            | Self::PutInto { item, .. }
+            | Self::TakeOut { item, .. }
+            | Self::TriageIntake { item, .. } => Some(item.id),
+            Self::CreateLabel { .. } | Self::DeleteLabel { .. } | Self::CreatePage { .. } => None,
         }
     }
 
@@ -117,8 +155,11 @@ impl Deed {
             | Self::Unrelate { .. }
             | Self::AddLink { .. }
             | Self::DeleteLink { .. }
-            | Self::CreateLabel { .. } => Role::Member,
-            Self::DeleteWorkItem { .. } | Self::DeleteLabel { .. } => Role::Admin,
+            | Self::CreateLabel { .. }
+            | Self::PutInto { .. }
+            | Self::TakeOut { .. }
+            | Self::CreatePage { .. } => Role::Member,
+            Self::DeleteWorkItem { .. } | Self::DeleteLabel { .. } | Self::TriageIntake { .. } => Role::Admin,
         }
     }
 
@@ -134,7 +175,11 @@ impl Deed {
             | Self::Unrelate { .. }
             | Self::AddLink { .. }
             | Self::DeleteLink { .. }
-            | Self::CreateLabel { .. } => false,
+            | Self::CreateLabel { .. }
+            | Self::PutInto { .. }
+            | Self::TakeOut { .. }
+            | Self::TriageIntake { .. }
+            | Self::CreatePage { .. } => false,
         }
     }
 
@@ -145,14 +190,18 @@ impl Deed {
             Self::DeleteWorkItem { .. }
             | Self::ArchiveWorkItem { .. }
             | Self::UnarchiveWorkItem { .. }
-            | Self::DeleteLabel { .. } => true,
+            | Self::DeleteLabel { .. }
+            | Self::PutInto { .. }
+            | Self::TakeOut { .. }
+            | Self::TriageIntake { .. } => true,
             Self::EditComment { .. }
             | Self::DeleteComment { .. }
             | Self::Relate { .. }
             | Self::Unrelate { .. }
             | Self::AddLink { .. }
             | Self::DeleteLink { .. }
-            | Self::CreateLabel { .. } => false,
+            | Self::CreateLabel { .. }
+            | Self::CreatePage { .. } => false,
         }
     }
 
@@ -162,6 +211,7 @@ impl Deed {
         match self {
             Self::ArchiveWorkItem { .. } | Self::UnarchiveWorkItem { .. } => Some(Feature::Archive),
             Self::Unrelate { .. } => Some(Feature::RelationRemoval),
+            Self::CreatePage { .. } => Some(Feature::Pages),
             Self::EditComment { .. }
             | Self::DeleteComment { .. }
             | Self::DeleteWorkItem { .. }
@@ -169,7 +219,10 @@ impl Deed {
             | Self::AddLink { .. }
             | Self::DeleteLink { .. }
             | Self::CreateLabel { .. }
-            | Self::DeleteLabel { .. } => None,
+            | Self::DeleteLabel { .. }
+            | Self::PutInto { .. }
+            | Self::TakeOut { .. }
+            | Self::TriageIntake { .. } => None,
         }
     }
 }

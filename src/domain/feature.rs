@@ -9,7 +9,6 @@ pub enum Feature {
     Archive,
     /// Reading which estimates a project has.
     Estimates,
-    Intake,
     Pages,
 }
 
@@ -25,7 +24,6 @@ impl Feature {
                 "This edition of Plane has no way to archive a work item through its API; a person can do it in Plane."
             }
             Self::Estimates => "This edition of Plane does not tell through its API which estimates there are.",
-            Self::Intake => "This edition of Plane does not show the intake through its API.",
             Self::Pages => "This edition of Plane does not show pages through its API.",
         }
     }

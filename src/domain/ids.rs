@@ -49,12 +49,18 @@ uuid_ids! {
     LinkId,
     /// A page of a project.
     PageId,
+    /// A cycle of a project: a stretch of days with work items in it.
+    CycleId,
+    /// A module of a project: work items that belong to one undertaking.
+    ModuleId,
     /// A person or a bot.
     UserId,
     /// A workflow state of a project.
     StateId,
     /// A label of a project.
     LabelId,
+    /// One value of the estimate a project uses, such as "3" or "M".
+    EstimateId,
     /// One app installed in one workspace; also the credential its bot token is renewed with.
     InstallationId,
 }

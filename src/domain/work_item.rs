@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 
 use super::{
-    ids::{CommentId, FileId, LabelId, ProjectId, StateId, UserId, WorkItemId},
+    ids::{CommentId, EstimateId, FileId, LabelId, ProjectId, StateId, UserId, WorkItemId},
     role::Role,
 };
 
@@ -24,6 +24,7 @@ pub struct WorkItem {
     pub parent: Option<ParentRef>,
     pub start_date: Option<Date>,
     pub target_date: Option<Date>,
+    pub estimate: Option<EstimateId>,
     pub created_at: Option<Timestamp>,
     pub updated_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
@@ -119,6 +120,21 @@ impl Priority {
             Self::High => "high",
             Self::Urgent => "urgent",
             Self::Other(text) => text,
+        }
+    }
+}
+
+impl Priority {
+    /// Smaller is more urgent; what is not known comes last.
+    #[must_use]
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Urgent => 0,
+            Self::High => 1,
+            Self::Medium => 2,
+            Self::Low => 3,
+            Self::None => 4,
+            Self::Other(_) => 5,
         }
     }
 }
@@ -251,4 +267,12 @@ pub struct FileContent {
     pub bytes: Vec<u8>,
     /// Whether that is all of it.
     pub whole: bool,
+}
+
+/// One value of the estimate a project uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estimate {
+    pub id: EstimateId,
+    /// As people read it, such as "3" or "M".
+    pub value: String,
 }

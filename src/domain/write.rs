@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     deed::Deed,
     feature::Feature,
-    ids::{LabelId, ProjectId, StateId, UserId, WorkItemId},
+    ids::{EstimateId, LabelId, ProjectId, StateId, UserId, WorkItemId},
     role::Role,
     work_item::{Priority, WorkItem},
 };
@@ -176,6 +176,8 @@ pub struct ItemFields {
     pub start_date: Option<Slot<Date>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_date: Option<Slot<Date>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Slot<EstimateId>>,
 }
 
 /// What a field that may be empty is set to.
@@ -212,6 +214,7 @@ impl ItemFields {
             parent: self.parent.map(|_| item.parent.as_ref().map(|parent| parent.id).into()),
             start_date: self.start_date.map(|_| item.start_date.into()),
             target_date: self.target_date.map(|_| item.target_date.into()),
+            estimate: self.estimate.map(|_| item.estimate.into()),
         }
     }
 
@@ -227,6 +230,7 @@ impl ItemFields {
             ("parent", self.parent.is_some()),
             ("start date", self.start_date.is_some()),
             ("due date", self.target_date.is_some()),
+            ("estimate", self.estimate.is_some()),
             ("description", self.description_html.is_some()),
         ];
         all.into_iter().filter_map(|(name, is_set)| is_set.then_some(name)).collect()
@@ -246,6 +250,7 @@ impl ItemFields {
             parent: self.parent.filter(|_| kept("parent")),
             start_date: self.start_date.filter(|_| kept("start date")),
             target_date: self.target_date.filter(|_| kept("due date")),
+            estimate: self.estimate.filter(|_| kept("estimate")),
         }
     }
 
@@ -273,6 +278,7 @@ impl ItemFields {
         compare("parent", self.parent.is_none() || self.parent == other.parent);
         compare("start date", self.start_date.is_none() || self.start_date == other.start_date);
         compare("due date", self.target_date.is_none() || self.target_date == other.target_date);
+        compare("estimate", self.estimate.is_none() || self.estimate == other.estimate);
         let same_description = match (&self.description_html, &other.description_html) {
             (None, _) => true,
             (Some(ours), Some(theirs)) => same_text(ours, theirs),

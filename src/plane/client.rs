@@ -3,6 +3,7 @@
 mod caller;
 mod deed;
 mod file;
+mod project;
 pub(in crate::plane) mod transport;
 
 use std::sync::Arc;

@@ -5,9 +5,10 @@ use uuid::Uuid;
 
 use super::{PlaneError, WritePass};
 use crate::domain::{
-    deed::Deed,
-    ids::{LinkId, StepKey, WorkspaceId},
-    work_item::Link,
+    deed::{Deed, Grouping},
+    ids::{LinkId, ProjectId, StepKey, WorkItemId, WorkspaceId},
+    intake::IntakeItem,
+    work_item::{Estimate, Link},
     write::Target,
 };
 
@@ -27,6 +28,23 @@ pub trait DeedApi: Send + Sync {
 
     /// The newest links of a work item with their ids, at most 100.
     async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Result<Vec<(LinkId, Link)>, PlaneError>;
+
+    /// The values of the estimate the project uses, in its order; none where it uses none.
+    async fn estimates(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Estimate>, PlaneError>;
+
+    /// The ids of all work items in a cycle or module.
+    async fn grouped(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        grouping: Grouping,
+    ) -> Result<Vec<WorkItemId>, PlaneError>;
+
+    /// What is in the project's intake, whatever was decided about it. Plane leaves out what was snoozed until
+    /// a time that has passed.
+    async fn intake(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<IntakeItem>, PlaneError>;
+
+    async fn intake_item(&self, workspace: WorkspaceId, item: Target) -> Result<IntakeItem, PlaneError>;
 }
 
 /// What Plane made of a deed it accepted.

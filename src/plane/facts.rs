@@ -1,5 +1,6 @@
 //! What changes seldom about a project, remembered for a while: the project itself, its states, labels,
-//! members, the titles of its work items, roughly what these are about, and pictures looked at lately.
+//! members, cycles, modules, the titles of its work items, roughly what these are about, and pictures looked at
+//! lately.
 
 mod pictures;
 
@@ -18,7 +19,8 @@ use crate::domain::{
     deed::Deed,
     feature::Feature,
     ids::{ProjectId, WorkspaceId},
-    work_item::{ItemTitle, Label, Page, Person, Project, State, WorkItem},
+    plans::{Cycle, Module},
+    work_item::{Estimate, ItemTitle, Label, Page, Person, Project, State, WorkItem},
     write::Write,
 };
 
@@ -34,7 +36,7 @@ const MOST_PROJECTS: usize = 500;
 /// Projects whose work items are remembered at the same time; these are large.
 const MOST_ITEM_LISTS: usize = 20;
 /// Pages of a hundred work items that are remembered, the ones updated last.
-const ITEM_PAGES: u32 = 5;
+const ITEM_PAGES: u32 = 10;
 /// Most of a description that is remembered, in bytes.
 const LONGEST_DESCRIPTION_BYTES: usize = 8 * 1024;
 
@@ -50,6 +52,9 @@ pub struct Facts {
     items: Remembered<RecentItems>,
     titles: Remembered<Page<ItemTitle>>,
     pictures: Pictures,
+    cycles: Remembered<Vec<Cycle>>,
+    modules: Remembered<Vec<Module>>,
+    estimates: Remembered<Vec<Estimate>>,
     workspace_members: Remembered<Vec<Person>, WorkspaceId>,
     /// What a workspace's Plane turned out not to have, and when it did.
     lacking: Mutex<HashMap<(WorkspaceId, Feature), Instant>>,
@@ -75,6 +80,9 @@ impl Facts {
             items: Remembered { most: MOST_ITEM_LISTS, ..Remembered::default() },
             titles: Remembered::default(),
             pictures: Pictures::default(),
+            cycles: Remembered::default(),
+            modules: Remembered::default(),
+            estimates: Remembered::default(),
             workspace_members: Remembered::default(),
             lacking: Mutex::default(),
         }
@@ -105,6 +113,28 @@ impl Facts {
     }
 
     /// # Errors
+    /// What [`super::ProjectApi::cycles`] answers.
+    pub async fn cycles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Cycle>>, PlaneError> {
+        self.cycles.get((workspace, project), self.ttl, || self.api.cycles(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`super::ProjectApi::modules`] answers.
+    pub async fn modules(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Module>>, PlaneError> {
+        self.modules.get((workspace, project), self.ttl, || self.api.modules(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`super::DeedApi::estimates`] answers.
+    pub async fn estimates(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+    ) -> Result<Arc<Vec<Estimate>>, PlaneError> {
+        self.estimates.get((workspace, project), self.ttl, || self.api.estimates(workspace, project)).await
+    }
+
+    /// # Errors
     /// What [`PlaneApi::workspace_members`] answers.
     pub async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Arc<Vec<Person>>, PlaneError> {
         self.workspace_members.get(workspace, self.ttl, || self.api.workspace_members(workspace)).await
@@ -127,6 +157,9 @@ impl Facts {
     pub fn forget_items(&self, workspace: WorkspaceId, project: ProjectId) {
         self.titles.forget((workspace, project));
         self.items.forget((workspace, project));
+        // They count their work items.
+        self.cycles.forget((workspace, project));
+        self.modules.forget((workspace, project));
     }
 
     /// Forgets what is no longer true once this is made.
@@ -156,7 +189,8 @@ impl Facts {
         self.lacking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The five hundred work items that were updated last. It takes a request for each hundred.
+    /// The thousand work items that were updated last, as they were some minutes ago at most. It takes a
+    /// request for each hundred.
     ///
     /// # Errors
     /// What [`PlaneApi::work_items`] answers.
@@ -166,6 +200,19 @@ impl Facts {
         project: ProjectId,
     ) -> Result<Arc<RecentItems>, PlaneError> {
         self.items.get((workspace, project), self.ttl, || self.fetch_items(workspace, project)).await
+    }
+
+    /// As [`Facts::recent_items`], as they were a minute ago at most.
+    ///
+    /// # Errors
+    /// What [`PlaneApi::work_items`] answers.
+    pub async fn current_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+    ) -> Result<Arc<RecentItems>, PlaneError> {
+        let ttl = self.ttl.min(TITLES_TTL);
+        self.items.get((workspace, project), ttl, || self.fetch_items(workspace, project)).await
     }
 
     async fn fetch_items(&self, workspace: WorkspaceId, project: ProjectId) -> Result<RecentItems, PlaneError> {

@@ -7,6 +7,7 @@ pub(super) mod deed;
 pub(super) mod failure;
 pub(super) mod fields;
 pub(super) mod list;
+pub(super) mod plans;
 pub(super) mod record;
 pub(super) mod write;
 

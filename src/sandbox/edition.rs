@@ -17,15 +17,26 @@ impl Edition {
         match (self, route) {
             (Self::Commercial, _) | (Self::Community, Route::Me) => true,
             (Self::Community, Route::Workspace(_, InWorkspace::InProject(_, place))) => match place {
-                InProject::OfItem(_, OfItem::RemoveRelation | OfItem::Archive | OfItem::Unarchive) => false,
+                InProject::OfItem(_, OfItem::RemoveRelation | OfItem::Archive | OfItem::Unarchive)
+                | InProject::Estimates
+                | InProject::EstimatePoints(_)
+                | InProject::Pages
+                | InProject::Page(_) => false,
                 InProject::Members
                 | InProject::States
                 | InProject::State(_)
                 | InProject::Labels
                 | InProject::Label(_)
                 | InProject::Items
-                | InProject::OfItem(..)
-                | InProject::Page(_) => true,
+                | InProject::Cycles
+                | InProject::CycleItems(_)
+                | InProject::CycleItem(..)
+                | InProject::Modules
+                | InProject::ModuleItems(_)
+                | InProject::ModuleItem(..)
+                | InProject::IntakeList
+                | InProject::Intake(_)
+                | InProject::OfItem(..) => true,
             },
             (Self::Community, Route::Workspace(..)) => true,
         }

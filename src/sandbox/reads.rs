@@ -8,6 +8,8 @@ use super::{
     api::{Answer, forbidden, missing},
     files, json,
     listing::{self, Refusal},
+    plans,
+    project_writes::record_json,
     route::{InProject, InWorkspace, OfItem, Route},
     serve::Call,
     world::{Item, Person, Project, Workspace, World},
@@ -88,8 +90,40 @@ impl Reader<'_> {
                 let label = project.labels.iter().find(|label| label.id.0 == *id).ok_or_else(missing)?;
                 self.one(json::label(home, project, label), Some(project))
             }
-            InProject::Page(id) if project.page.id.0 == *id => self.one(json::page(home, project), Some(project)),
-            InProject::Page(_) => Err(missing()),
+            InProject::Page(id) => {
+                let page = project.pages().find(|page| page.id.0 == *id).ok_or_else(missing)?;
+                self.one(json::page(home, project, page), Some(project))
+            }
+            InProject::Pages => {
+                let rows = project.pages().map(|page| {
+                    let mut row = json::page(home, project, page);
+                    row.as_object_mut().map(|row| row.remove("description_html"));
+                    row
+                });
+                self.page(rows.collect(), None)
+            }
+            InProject::Estimates => Ok((200, estimates(project))),
+            InProject::EstimatePoints(_) => Ok((200, estimate_points(project))),
+            InProject::IntakeList => self.intake(project),
+            InProject::Intake(id) => {
+                let record = project.intake.iter().find(|record| record.item.id.0 == *id).ok_or_else(missing)?;
+                self.one(record_json(home, project, record), Some(project))
+            }
+            InProject::CycleItem(..) | InProject::ModuleItem(..) => Err(missing()),
+            InProject::Cycles => {
+                self.page(project.cycles.iter().map(|c| plans::cycle(home, project, c)).collect(), None)
+            }
+            InProject::Modules => {
+                self.page(project.modules.iter().map(|m| plans::module(home, project, m)).collect(), None)
+            }
+            InProject::CycleItems(id) => {
+                let cycle = project.cycles.iter().find(|cycle| cycle.id.0 == *id).ok_or_else(missing)?;
+                self.some_items(project, &cycle.items)
+            }
+            InProject::ModuleItems(id) => {
+                let module = project.modules.iter().find(|module| module.id.0 == *id).ok_or_else(missing)?;
+                self.some_items(project, &module.items)
+            }
             InProject::Items => self.items(project),
             // The project is looked at, the work item is not.
             InProject::OfItem(_, OfItem::Attachment(file)) => files::location(project, *file),
@@ -98,6 +132,14 @@ impl Reader<'_> {
                 None => self.read_of_unknown_item(place),
             },
         }
+    }
+
+    /// What was snoozed until a time that has passed is hidden.
+    fn intake(&mut self, project: &Project) -> Answer {
+        let now = jiff::Timestamp::now().to_string();
+        let shown = |till: &Option<String>| till.as_ref().is_none_or(|till| *till >= now);
+        let records = project.intake.iter().rev().filter(|record| shown(&record.snoozed_till));
+        self.page(records.map(|record| record_json(self.workspace, project, record)).collect(), Some(project))
     }
 
     fn read_of_item(&mut self, project: &Project, item: &Item, place: &OfItem) -> Answer {
@@ -168,6 +210,11 @@ impl Reader<'_> {
         };
         let is_in = |person: &&Person| project.is_none_or(|project| project.has_member(person.id));
         self.workspace.people.iter().filter(is_in).map(with_role).collect()
+    }
+
+    fn some_items(&mut self, project: &Project, ids: &[WorkItemId]) -> Answer {
+        let items = ids.iter().filter_map(|id| project.item(*id));
+        self.page(items.map(|item| json::item(self.workspace, project, item)).collect(), Some(project))
     }
 
     fn items(&mut self, project: &Project) -> Answer {
@@ -248,6 +295,15 @@ impl Reader<'_> {
             self.unknown_fields.extend(listing::keep_fields(value, fields));
         }
     }
+}
+
+fn estimates(project: &Project) -> Value {
+    json!([{"id": project.id, "name": "Points", "type": "points", "project": project.id}])
+}
+
+fn estimate_points(project: &Project) -> Value {
+    let all = project.estimates.iter().enumerate();
+    all.map(|(key, (id, value))| json!({"id": id, "key": key, "value": value, "estimate": project.id})).collect()
 }
 
 /// Ascending order begins with the most urgent.

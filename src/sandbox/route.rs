@@ -32,7 +32,19 @@ pub(super) enum InProject {
     State(Uuid),
     Labels,
     Label(Uuid),
+    Pages,
     Page(Uuid),
+    Cycles,
+    CycleItems(Uuid),
+    CycleItem(Uuid, Uuid),
+    Modules,
+    ModuleItems(Uuid),
+    ModuleItem(Uuid, Uuid),
+    Estimates,
+    EstimatePoints(Uuid),
+    IntakeList,
+    /// Named by the work item.
+    Intake(Uuid),
     Items,
     /// A path inside this work item.
     OfItem(Uuid, OfItem),
@@ -112,6 +124,14 @@ impl Route {
                 }
                 InProject::State(_) | InProject::Page(_) => takes(&["GET"], OBJECT, false),
                 InProject::Label(_) => takes(&["GET", "DELETE"], OBJECT, false),
+                InProject::Pages => takes(&["GET", "POST"], &["cursor", "per_page", "type", "search"], true),
+                InProject::Cycles => takes(&["GET"], &["cursor", "per_page", "fields", "expand", "cycle_view"], true),
+                InProject::Modules => takes(&["GET"], LIST, true),
+                InProject::CycleItems(_) | InProject::ModuleItems(_) => takes(&["GET", "POST"], ORDERED, true),
+                InProject::CycleItem(..) | InProject::ModuleItem(..) => takes(&["DELETE"], &[], false),
+                InProject::Estimates | InProject::EstimatePoints(_) => takes(&["GET"], &[], false),
+                InProject::IntakeList => takes(&["GET"], LIST, true),
+                InProject::Intake(_) => takes(&["GET", "PATCH"], OBJECT, false),
                 InProject::Items => takes(&["GET", "POST"], ITEMS, true),
                 InProject::OfItem(_, OfItem::Itself | OfItem::Comment(_)) => {
                     takes(&["GET", "PATCH", "DELETE"], OBJECT, false)
@@ -152,6 +172,19 @@ fn in_project(segments: &[&str]) -> Option<InProject> {
         ["states", state] => strict_uuid(state).map(InProject::State),
         ["labels"] => Some(InProject::Labels),
         ["labels", label] => strict_uuid(label).map(InProject::Label),
+        ["pages"] => Some(InProject::Pages),
+        ["cycles"] => Some(InProject::Cycles),
+        ["cycles", cycle, "cycle-issues"] => strict_uuid(cycle).map(InProject::CycleItems),
+        ["cycles", cycle, "cycle-issues", item] => Some(InProject::CycleItem(strict_uuid(cycle)?, strict_uuid(item)?)),
+        ["modules", module, "module-issues", item] => {
+            Some(InProject::ModuleItem(strict_uuid(module)?, strict_uuid(item)?))
+        }
+        ["estimates"] => Some(InProject::Estimates),
+        ["estimates", estimate, "estimate-points"] => strict_uuid(estimate).map(InProject::EstimatePoints),
+        ["intake-issues"] => Some(InProject::IntakeList),
+        ["intake-issues", item] => strict_uuid(item).map(InProject::Intake),
+        ["modules"] => Some(InProject::Modules),
+        ["modules", module, "module-issues"] => strict_uuid(module).map(InProject::ModuleItems),
         ["pages", page] => strict_uuid(page).map(InProject::Page),
         ["work-items" | "issues"] => Some(InProject::Items),
         // Relations exist only under the new name.

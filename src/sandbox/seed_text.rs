@@ -11,6 +11,10 @@ pub(super) struct ProjectText {
     pub(super) people: &'static [(&'static str, &'static str, u8)],
     /// Name and colour.
     pub(super) labels: &'static [(&'static str, &'static str)],
+    /// Name, days from today to its first one, numbers of its work items.
+    pub(super) cycles: &'static [(&'static str, i64, &'static [u64])],
+    /// Name, status, numbers of its work items.
+    pub(super) modules: &'static [(&'static str, &'static str, &'static [u64])],
     /// In the order of their numbers, from 1.
     pub(super) items: &'static [ItemText],
 }
@@ -88,6 +92,8 @@ pub(super) const MOBILE: ProjectText = ProjectText {
         ("needs-info", "#FFB224"),
         ("good-first-task", "#12A594"),
     ],
+    cycles: &[("Sprint 12", -5, &[1, 4, 5, 9]), ("Sprint 13", 9, &[2, 11]), ("Sprint 11", -19, &[8])],
+    modules: &[("Checkout", "in-progress", &[1, 8, 11]), ("Accessibility", "planned", &[])],
     items: &[
         ItemText {
             name: "Redesign the checkout screen",
@@ -242,6 +248,8 @@ pub(super) const WEB: ProjectText = ProjectText {
     timezone: "UTC",
     people: &[("Ines", "Moreau", 20), ("Maya", "Okada", 15), ("Tom", "Berg", 15)],
     labels: &[("bug", "#E5484D"), ("content", "#3E63DD"), ("accessibility", "#12A594")],
+    cycles: &[],
+    modules: &[],
     items: &[
         ItemText {
             name: "Contact form answers 500 when the phone number is empty",
@@ -280,6 +288,8 @@ pub(super) const OPERATIONS: ProjectText = ProjectText {
     description: "What customers never see",
     page: ("On call", "<p>The pager is in the drawer.</p>"),
     timezone: "UTC",
+    cycles: &[],
+    modules: &[],
     people: &[("Ada", "Okafor", 20)],
     labels: &[("secret", "#E5484D")],
     items: &[ItemText {

@@ -9,10 +9,12 @@ use uuid::Uuid;
 
 use super::{
     plan::{CommentPicture, Fault, RecordedRequest, Seed},
+    plans::{Cycle, Module},
+    project_writes::IntakeRecord,
     run::Run,
 };
 use crate::domain::ids::{
-    CommentId, InstallationId, LabelId, PageId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
+    CommentId, EstimateId, InstallationId, LabelId, PageId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
 };
 
 /// All state of one sandbox, behind one lock that is never held across an await.
@@ -73,6 +75,13 @@ pub(super) struct Project {
     /// The highest number a work item ever had; numbers are not given again.
     pub(super) highest: u64,
     pub(super) page: Page,
+    /// Made since.
+    pub(super) more_pages: Vec<Page>,
+    pub(super) intake: Vec<IntakeRecord>,
+    /// The values of the estimate that is used, in order.
+    pub(super) estimates: Vec<(EstimateId, String)>,
+    pub(super) cycles: Vec<Cycle>,
+    pub(super) modules: Vec<Module>,
     /// Who belongs to it besides the agent; `None` is everyone of the workspace.
     pub(super) members: Option<Vec<UserId>>,
     pub(super) created_by: UserId,
@@ -134,6 +143,7 @@ pub(super) struct Item {
     pub(super) parent: Option<WorkItemId>,
     pub(super) start_date: Option<String>,
     pub(super) target_date: Option<String>,
+    pub(super) estimate: Option<EstimateId>,
     pub(super) external: External,
     pub(super) created_by: UserId,
     pub(super) updated_by: Option<UserId>,
@@ -300,6 +310,10 @@ impl Project {
         format!("{}-{}", self.identifier, item.sequence)
     }
 
+    pub(super) fn pages(&self) -> impl Iterator<Item = &Page> {
+        std::iter::once(&self.page).chain(&self.more_pages)
+    }
+
     pub(super) fn item(&self, id: WorkItemId) -> Option<&Item> {
         self.items.iter().find(|item| item.id == id)
     }
@@ -343,6 +357,7 @@ impl Item {
             parent: None,
             start_date: None,
             target_date: None,
+            estimate: None,
             external: External::default(),
             created_by: author,
             updated_by: None,

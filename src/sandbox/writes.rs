@@ -9,7 +9,7 @@ use super::{
     api::{Answer, missing, stray},
     deeds, item_writes, json,
     listing::Refusal,
-    markup,
+    markup, project_writes,
     route::{InProject, InWorkspace, OfItem, Route},
     run::{Activity, Status},
     serve::Call,
@@ -38,7 +38,21 @@ pub(super) fn handle(world: &mut World, call: &Call, route: &Route, home: Worksp
                     deeds::handle(world, call, (home, project, WorkItemId(*item)), place, &body)
                 }
                 InProject::Label(label) => deeds::delete_label(world, home, project, LabelId(*label)),
-                InProject::Members | InProject::States | InProject::State(_) | InProject::Page(_) => Err(missing()),
+                place @ (InProject::Members
+                | InProject::States
+                | InProject::State(_)
+                | InProject::Pages
+                | InProject::Page(_)
+                | InProject::Cycles
+                | InProject::CycleItems(_)
+                | InProject::CycleItem(..)
+                | InProject::Modules
+                | InProject::ModuleItems(_)
+                | InProject::ModuleItem(..)
+                | InProject::Estimates
+                | InProject::EstimatePoints(_)
+                | InProject::IntakeList
+                | InProject::Intake(_)) => project_writes::handle(world, call, (home, project), place, &body),
             }
         }
         Route::Me | Route::Workspace(..) => Err(missing()),

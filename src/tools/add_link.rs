@@ -43,7 +43,7 @@ impl WriteTool for AddLink {
     async fn plan(&self, args: Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError> {
         let bad = |message: String| ToolError::BadArguments { tool: Self::NAME, message };
         let url = address(&args.url).map_err(bad)?;
-        let title = describe::one_line(args.title.as_deref().unwrap_or_default());
+        let title = describe::words(args.title.as_deref().unwrap_or_default());
         if title.chars().count() > TITLE_LIMIT_CHARS {
             return Err(bad(format!("title must have at most {TITLE_LIMIT_CHARS} characters")));
         }

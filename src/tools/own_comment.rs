@@ -70,7 +70,7 @@ pub(super) fn words_of(comment: &Comment) -> String {
 /// Words alone: models quote with and without the marks of Markdown.
 fn plain(text: &str) -> String {
     let bare = text.replace(['*', '_', '`', '~', '\\'], "");
-    bare.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+    describe::words(&bare).to_lowercase()
 }
 
 #[cfg(test)]

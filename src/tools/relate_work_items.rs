@@ -43,8 +43,10 @@ impl WriteTool for RelateWorkItems {
         let (item, target) = item_here(args.work_item.as_deref(), cx).await?;
         let (other, _) = item_here(Some(&args.other), cx).await?;
         let (one, two) = (item_change::called(&item), item_change::called(&other));
-        if item.id == other.id {
-            return Err(ToolError::NoSuchThing(format!("{one} cannot stand in a relation to itself.")));
+        if item.id == other.id || item.project.id != other.project.id {
+            return Err(ToolError::NoSuchThing(
+                "A relation is between two different work items of one project.".to_owned(),
+            ));
         }
         let relations = cx.plane.relations(cx.workspace, target.project, target.id).await?;
         if let Some(held) = relations.iter().find(|known| known.other == other.id) {

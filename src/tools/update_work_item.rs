@@ -52,6 +52,9 @@ pub struct Args {
     /// Such as 2026-12-24, or none.
     #[serde(default)]
     due_date: Option<String>,
+    /// A value of the estimate the project uses, such as 3 or M, or none.
+    #[serde(default)]
+    estimate: Option<String>,
 }
 
 #[async_trait]
@@ -79,6 +82,7 @@ impl WriteTool for UpdateWorkItem {
             parent: args.parent,
             start_date: args.start_date,
             due_date: args.due_date,
+            estimate: args.estimate,
         };
         let (after, changes) = change_of(wanted, Some(&item), item.project.id, cx).await?;
         if after.is_empty() {

@@ -262,6 +262,29 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         writes: WritePolicy::Allow,
     },
     Scenario {
+        name: "deeds around a work item",
+        think: |request| match results(request) {
+            0 => Thinks::Calls(
+                "",
+                vec![
+                    ("add_comment", json!({"text": "First words."})),
+                    ("relate_work_items", json!({"relation": "blocked_by", "other": "MOB-1"})),
+                    ("add_link", json!({"url": "https://ci.example/run/7", "title": "CI"})),
+                    ("change_cycle", json!({"cycle": "current"})),
+                    ("change_module", json!({"module": "Checkout"})),
+                ],
+            ),
+            5 => Thinks::Calls("", vec![("edit_comment", json!({"comment": "First words", "text": "Better words."}))]),
+            _ => Thinks::Says("All in its place."),
+        },
+        acts: &[Act::MentionInNew("put this in its place")],
+        ends: 1,
+        end: ("response", "completed"),
+        max_steps: 6,
+        window: WIDE,
+        writes: WritePolicy::Allow,
+    },
+    Scenario {
         name: "a change that is asked for first",
         think: |request| match results(request) {
             0 => {

@@ -26,6 +26,7 @@ mod demo;
 mod faults;
 mod full_disk;
 mod kills;
+mod listing;
 mod mention;
 mod missed;
 mod oauth;

@@ -4,8 +4,9 @@
 use aileron::{
     agent::effects::{look_up, perform, undo::still_ours},
     domain::{
-        deed::{Deed, RelationKind},
+        deed::{Deed, Grouping, RelationKind},
         ids::{CommentId, RunId, StepKey, WorkItemId},
+        intake::Verdict,
         work_item::Priority,
         write::{ItemFields, Receipt, Slot, Target, Write, Written},
     },
@@ -92,9 +93,17 @@ async fn what_nobody_touched_since_is_taken_back_and_then_is_not_ours_any_more()
         state: Some(state),
         labels: Some(Vec::new()),
         target_date: Some(Slot::Is(jiff::civil::date(2026, 12, 24))),
+        estimate: Some(Slot::Is(hands.plane().estimates(workspace, project).await.unwrap()[2].id)),
         ..ItemFields::default()
     };
     let own = hands.make(Write::AddComment { item, html: text("<p>Mine</p>") }).await;
+    let cycles = hands.plane().cycles(workspace, project).await.unwrap();
+    let cycle = cycles.iter().find(|cycle| cycle.name == "Sprint 12").expect("a cycle that is under way").id;
+    let module = hands.plane().modules(workspace, project).await.unwrap()[0].id;
+    hands.world.plane.set_role(0, "aileron", 20);
+    drop(hands.world.plane.report(0, "luis", "It is broken", "<p></p>"));
+    let id = hands.plane().intake(workspace, project).await.unwrap()[0].item;
+    let reported = Target { project, id };
     let comment = CommentId(made(&own));
     let writes = [
         Write::UpdateWorkItem { item, before: after.as_held_by(&now), after },
@@ -108,6 +117,9 @@ async fn what_nobody_touched_since_is_taken_back_and_then_is_not_ours_any_more()
         Write::Deed(Deed::Relate { item, relation: RelationKind::Blocking, other }),
         Write::Deed(Deed::AddLink { item, url: text("https://ci.example/7"), title: text("CI") }),
         Write::Deed(Deed::CreateLabel { project, name: text("flaky"), color: text("#FFFFFF") }),
+        Write::Deed(Deed::PutInto { item, grouping: Grouping::Cycle(cycle), from: None }),
+        Write::Deed(Deed::PutInto { item, grouping: Grouping::Module(module), from: None }),
+        Write::Deed(Deed::TriageIntake { item: reported, before: Verdict::Pending, after: Verdict::Declined }),
     ];
     for write in writes {
         let receipt = hands.make(write).await;

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        deed::{Deed, RelationKind},
+        deed::{Deed, Grouping, RelationKind},
         ids::{WorkItemId, WorkspaceId},
         write::{Target, Written},
     },
@@ -61,6 +61,27 @@ pub(super) async fn look_up(
         Deed::DeleteLabel { project, label } => {
             done(plane.labels(workspace, *project).await?.iter().all(|known| known.id != *label))
         }
+        Deed::PutInto { item, grouping, .. } => {
+            done(plane.grouped(workspace, item.project, *grouping).await?.contains(&item.id))
+        }
+        Deed::TakeOut { item, grouping } => {
+            done(!plane.grouped(workspace, item.project, *grouping).await?.contains(&item.id))
+        }
+        Deed::TriageIntake { item, before, after } => {
+            let now = plane.intake_item(workspace, *item).await?.verdict.number();
+            if now == after.number() {
+                done(true)
+            } else if now == before.number() {
+                None
+            } else {
+                Some(Written::Overtaken { fields: vec![what(deed).to_owned()] })
+            }
+        }
+        // There was none of this name when it was planned.
+        Deed::CreatePage { project, name, .. } => {
+            let pages = plane.pages(workspace, *project).await?;
+            pages.into_iter().find(|page| page.name == *name).map(|page| Written::done(page.id.0))
+        }
     })
 }
 
@@ -93,9 +114,12 @@ fn subject(deed: &Deed) -> Uuid {
         | Deed::UnarchiveWorkItem { item }
         | Deed::Relate { item, .. }
         | Deed::Unrelate { item, .. }
-        | Deed::AddLink { item, .. } => item.id.0,
+        | Deed::AddLink { item, .. }
+        | Deed::PutInto { item, .. }
+        | Deed::TakeOut { item, .. }
+        | Deed::TriageIntake { item, .. } => item.id.0,
         Deed::DeleteLink { link, .. } => link.0,
-        Deed::CreateLabel { project, .. } => project.0,
+        Deed::CreateLabel { project, .. } | Deed::CreatePage { project, .. } => project.0,
         Deed::DeleteLabel { label, .. } => label.0,
     }
 }
@@ -109,5 +133,11 @@ fn what(deed: &Deed) -> &'static str {
         Deed::Unrelate { .. } => "the relation",
         Deed::AddLink { .. } | Deed::DeleteLink { .. } => "the link",
         Deed::CreateLabel { .. } | Deed::DeleteLabel { .. } => "the label",
+        Deed::PutInto { grouping, .. } | Deed::TakeOut { grouping, .. } => match grouping {
+            Grouping::Cycle(_) => "the cycle",
+            Grouping::Module(_) => "the module",
+        },
+        Deed::TriageIntake { .. } => "the decision (Plane lets only admins of the project decide on its intake)",
+        Deed::CreatePage { .. } => "the page",
     }
 }

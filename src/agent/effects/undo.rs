@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::deeds::{self, found};
 use crate::{
     domain::{
-        deed::Deed,
+        deed::{Deed, Grouping},
         ids::{CommentId, LabelId, LinkId, UserId, WorkItemId, WorkspaceId},
+        intake::Verdict,
         work_item::{Person, WorkItem},
         write::{ItemFields, Receipt, Target, Write, Written},
     },
@@ -91,6 +92,16 @@ fn inverse_of(deed: &Deed, id: Uuid) -> Inverse {
         Deed::AddLink { item, url, title } => Deed::DeleteLink { item, link: LinkId(id), url, title },
         Deed::DeleteLink { item, url, title, .. } => Deed::AddLink { item, url, title },
         Deed::CreateLabel { project, .. } => Deed::DeleteLabel { project, label: LabelId(id) },
+        Deed::PutInto { item, grouping: Grouping::Cycle(cycle), from: Some(earlier) } => {
+            Deed::PutInto { item, grouping: Grouping::Cycle(earlier), from: Some(cycle) }
+        }
+        Deed::PutInto { item, grouping, .. } => Deed::TakeOut { item, grouping },
+        Deed::TakeOut { item, grouping } => Deed::PutInto { item, grouping, from: None },
+        Deed::TriageIntake { after: Verdict::Accepted, .. } => {
+            return Inverse::Impossible("an accepted work item does not go back into the intake");
+        }
+        Deed::TriageIntake { item, before, after } => Deed::TriageIntake { item, before: after, after: before },
+        Deed::CreatePage { .. } => return Inverse::Impossible("Plane's API takes no page away"),
     };
     Inverse::Write(Box::new(Write::Deed(back)))
 }
@@ -189,7 +200,11 @@ async fn is_as_left(plane: &dyn PlaneApi, workspace: WorkspaceId, deed: &Deed, i
         | Deed::Relate { .. }
         | Deed::Unrelate { .. }
         | Deed::DeleteLink { .. }
-        | Deed::DeleteLabel { .. } => match deeds::look_up(plane, workspace, deed).await {
+        | Deed::DeleteLabel { .. }
+        | Deed::PutInto { .. }
+        | Deed::TakeOut { .. }
+        | Deed::TriageIntake { .. }
+        | Deed::CreatePage { .. } => match deeds::look_up(plane, workspace, deed).await {
             Ok(Some(Written::Done { .. })) => Ok(true),
             Ok(Some(Written::Overtaken { .. }) | None) | Err(PlaneError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),

@@ -8,15 +8,19 @@ use super::*;
 use crate::{
     domain::{
         activity::{Posted, RunActivity},
-        deed::Deed,
-        ids::{ActivityId, CommentId, FileId, LinkId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        deed::{Deed, Grouping},
+        ids::{
+            ActivityId, CommentId, CycleId, FileId, LinkId, ModuleId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId,
+        },
+        intake::IntakeItem,
+        plans::{Cycle, Module, PageTitle},
         work_item::{
-            Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
-            Relation, SearchHit, State, WorkItem,
+            Attachment, Change, Comment, Document, Estimate, FileContent, ItemTitle, Label, Link, Page, Person,
+            Project, Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
-    plane::{Carried, DeedApi, ItemOrder, RunStatus, WritePass},
+    plane::{Carried, DeedApi, ItemOrder, ProjectApi, RunStatus, WritePass},
 };
 
 /// Takes activities and nothing else.
@@ -57,6 +61,51 @@ impl DeedApi for Board {
         not_asked()
     }
     async fn known_links(&self, _: WorkspaceId, _: Target) -> Result<Vec<(LinkId, Link)>, PlaneError> {
+        not_asked()
+    }
+    async fn grouped(&self, _: WorkspaceId, _: ProjectId, _: Grouping) -> Result<Vec<WorkItemId>, PlaneError> {
+        not_asked()
+    }
+    async fn intake(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<IntakeItem>, PlaneError> {
+        not_asked()
+    }
+    async fn intake_item(&self, _: WorkspaceId, _: Target) -> Result<IntakeItem, PlaneError> {
+        not_asked()
+    }
+    async fn estimates(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Estimate>, PlaneError> {
+        not_asked()
+    }
+}
+
+#[async_trait]
+impl ProjectApi for Board {
+    async fn cycles(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Cycle>, PlaneError> {
+        not_asked()
+    }
+    async fn modules(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Module>, PlaneError> {
+        not_asked()
+    }
+    async fn cycle_items(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: CycleId,
+        _: u32,
+        _: u32,
+    ) -> Result<Page<WorkItem>, PlaneError> {
+        not_asked()
+    }
+    async fn module_items(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: ModuleId,
+        _: u32,
+        _: u32,
+    ) -> Result<Page<WorkItem>, PlaneError> {
+        not_asked()
+    }
+    async fn pages(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<PageTitle>, PlaneError> {
         not_asked()
     }
 }

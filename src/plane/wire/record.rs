@@ -29,6 +29,7 @@ pub(in crate::plane) fn work_item(body: &Value, project: Option<ProjectId>) -> O
         parent: parent_ref(fields),
         start_date: fields.date("start_date"),
         target_date: fields.date("target_date"),
+        estimate: fields.id("estimate_point"),
         created_at: fields.time("created_at"),
         updated_at: fields.time("updated_at"),
         completed_at: fields.time("completed_at"),

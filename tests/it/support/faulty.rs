@@ -17,19 +17,23 @@ use std::{
 use aileron::{
     domain::{
         activity::{Draft, Posted, RunActivity},
-        deed::Deed,
+        deed::{Deed, Grouping},
         event::{RunEvent, RunInfo},
-        ids::{CommentId, FileId, LinkId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{
+            CommentId, CycleId, FileId, LinkId, ModuleId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId,
+        },
         installation::{BookError, Installation, InstallationBook},
+        intake::IntakeItem,
+        plans::{Cycle, Module, PageTitle},
         usage::UsageRow,
         work_item::{
-            Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
-            Relation, SearchHit, State, WorkItem,
+            Attachment, Change, Comment, Document, Estimate, FileContent, ItemTitle, Label, Link, Page, Person,
+            Project, Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
     llm::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard},
-    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
+    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass},
     store::{
         Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
         StoreError, Waiting,
@@ -415,6 +419,59 @@ impl DeedApi for Faulty<dyn PlaneApi> {
 
     async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Got<Vec<(LinkId, Link)>> {
         self.seams.plane("known_links", self.inner.known_links(workspace, item)).await
+    }
+
+    async fn grouped(&self, workspace: WorkspaceId, project: ProjectId, grouping: Grouping) -> Got<Vec<WorkItemId>> {
+        self.seams.plane("grouped", self.inner.grouped(workspace, project, grouping)).await
+    }
+
+    async fn intake(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<IntakeItem>> {
+        self.seams.plane("intake", self.inner.intake(workspace, project)).await
+    }
+
+    async fn intake_item(&self, workspace: WorkspaceId, item: Target) -> Got<IntakeItem> {
+        self.seams.plane("intake_item", self.inner.intake_item(workspace, item)).await
+    }
+
+    async fn estimates(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Estimate>> {
+        self.seams.plane("estimates", self.inner.estimates(workspace, project)).await
+    }
+}
+
+#[async_trait]
+impl ProjectApi for Faulty<dyn PlaneApi> {
+    async fn cycles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Cycle>> {
+        self.seams.plane("cycles", self.inner.cycles(workspace, project)).await
+    }
+
+    async fn modules(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Module>> {
+        self.seams.plane("modules", self.inner.modules(workspace, project)).await
+    }
+
+    async fn cycle_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        cycle: CycleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.seams.plane("cycle_items", self.inner.cycle_items(workspace, project, cycle, page, per_page)).await
+    }
+
+    async fn module_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        module: ModuleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.seams.plane("module_items", self.inner.module_items(workspace, project, module, page, per_page)).await
+    }
+
+    async fn pages(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<PageTitle>> {
+        self.seams.plane("pages", self.inner.pages(workspace, project)).await
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::{
     deed::RelationKind,
-    ids::{ProjectId, StateId},
+    ids::{CycleId, ProjectId, StateId},
     write::Slot,
 };
 
@@ -38,6 +38,7 @@ fn each_kind_of_change_has_what_takes_it_back() {
     let link = || (text("https://x.example/"), text("x"));
     let add_link = |(url, title)| Deed::AddLink { item, url, title };
     let delete_link = |(url, title)| Deed::DeleteLink { item, link: LinkId(ID), url, title };
+    let cycle = |number| Grouping::Cycle(CycleId(Uuid::from_u128(number)));
     let label = Deed::CreateLabel { project: PROJECT, name: text("bug"), color: text("#FFFFFF") };
     let cases = [
         (
@@ -57,6 +58,22 @@ fn each_kind_of_change_has_what_takes_it_back() {
         (deed(Deed::Unrelate { item, relation, other }), deed(Deed::Relate { item, relation, other })),
         (deed(add_link(link())), deed(delete_link(link()))),
         (deed(delete_link(link())), deed(add_link(link()))),
+        (
+            deed(Deed::PutInto { item, grouping: cycle(5), from: Some(CycleId(Uuid::from_u128(6))) }),
+            deed(Deed::PutInto { item, grouping: cycle(6), from: Some(CycleId(Uuid::from_u128(5))) }),
+        ),
+        (
+            deed(Deed::PutInto { item, grouping: cycle(5), from: None }),
+            deed(Deed::TakeOut { item, grouping: cycle(5) }),
+        ),
+        (
+            deed(Deed::TakeOut { item, grouping: cycle(5) }),
+            deed(Deed::PutInto { item, grouping: cycle(5), from: None }),
+        ),
+        (
+            deed(Deed::TriageIntake { item, before: Verdict::Pending, after: Verdict::Declined }),
+            deed(Deed::TriageIntake { item, before: Verdict::Declined, after: Verdict::Pending }),
+        ),
         (deed(label), deed(Deed::DeleteLabel { project: PROJECT, label: LabelId(ID) })),
     ];
     for (write, back) in cases {
@@ -69,6 +86,10 @@ fn what_did_not_happen_or_does_not_come_back_is_told_so() {
     let missed = |receipt: &Receipt| matches!(inverse(receipt), Inverse::Impossible(reason) if !reason.is_empty());
     assert!(missed(&done(Write::Deed(Deed::DeleteWorkItem { item: ITEM }))));
     assert!(missed(&done(Write::Deed(Deed::DeleteLabel { project: PROJECT, label: LabelId(ID) }))));
+    let accepted = Deed::TriageIntake { item: ITEM, before: Verdict::Pending, after: Verdict::Accepted };
+    assert!(missed(&done(Write::Deed(accepted))));
+    let page = Deed::CreatePage { project: PROJECT, name: text("Notes"), html: text("<p>x</p>") };
+    assert!(missed(&done(Write::Deed(page))));
     let priority = |name: &str| ItemFields { priority: Some(text(name)), ..ItemFields::default() };
     let write = update(priority("low"), priority("high"));
     assert!(missed(&Receipt { write: write.clone(), written: Written::Overtaken { fields: vec![text("priority")] } }));
