@@ -16,6 +16,7 @@ mod oauth;
 mod picture;
 mod plan;
 mod plans;
+mod plant;
 mod reads;
 mod route;
 mod run;
@@ -43,6 +44,7 @@ pub use self::{
         Breakage, CommentPicture, CredentialKind, Delivery, Fault, Mention, Mentioned, RecordedRequest, SandboxOptions,
         Seed, Shape, Which,
     },
+    plant::Place,
     run::{ActivityKind, Status},
 };
 use self::{talk::Unknown, world::World};

@@ -23,6 +23,7 @@ mod crash;
 mod demo;
 mod faults;
 mod full_disk;
+mod injection;
 mod kills;
 mod listing;
 mod mention;
