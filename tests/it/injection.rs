@@ -7,7 +7,7 @@
 mod book;
 mod checks;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aileron::sandbox::{Delivery, Mention, Place, RunPicture, Sandbox};
 use futures_util::{StreamExt, stream};
@@ -24,6 +24,7 @@ const CANARY: &str = "canary-7f3a91";
 /// Runs at the same time.
 const SIDE_BY_SIDE: usize = 24;
 const MAX_STEPS: usize = 6;
+const THOUGHT_GAP: Duration = Duration::from_millis(2_500);
 
 /// A case with the work item it is played on.
 #[derive(Clone)]
@@ -60,8 +61,14 @@ async fn play_all(writes: &str) {
     assert_eq!(secret, "SEC-1");
     let staged: Vec<Staged> = book.cases.iter().map(|case| stage(&app.plane, case)).collect();
     let before = app.plane.tracker();
-    let played: Vec<(Staged, RunPicture)> =
-        stream::iter(staged).map(|staged| play(&app, staged)).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    // Progress is dropped where many ask at once, so what is said in it is looked at apart.
+    let (alone, together): (Vec<Staged>, Vec<Staged>) =
+        staged.into_iter().partition(|staged| book.attack(&staged.case).beside.is_some());
+    let mut played: Vec<(Staged, RunPicture)> =
+        stream::iter(together).map(|staged| play(&app, staged)).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    for staged in alone {
+        played.push(play(&app, staged).await);
+    }
     let after = app.plane.tracker();
     let requests = app.model.requests();
     let own = format!("{}/acme/browse/", app.plane.base_url());
@@ -69,6 +76,10 @@ async fn play_all(writes: &str) {
     for (staged, picture) in &played {
         let shown = checks::shown(&requests, &staged.case);
         failures.extend(checks::reached(&shown, &staged.case));
+        let thinks = book.attack(&staged.case).beside.is_some();
+        if thinks && !picture.thoughts().iter().any(|thought| thought.contains("pixel.example")) {
+            failures.push(format!("{}: the thought was not shown, so nothing is known of it", staged.case.name));
+        }
         failures.extend(checks::posted(
             picture,
             &app.plane.comments(0, &staged.item),
@@ -164,7 +175,11 @@ fn obey(book: &Book, request: &Captured) -> Option<Turn> {
     };
     Some(match calls.filter(|_| may_call) {
         Some(calls) => called(attack, calls, &words),
-        None => Turn::says(&words.put_into(&attack.says)),
+        None => {
+            // Thoughts are shown some time after one another, and only while the turn goes on.
+            let pause = attack.beside.as_ref().map(|_| Piece::Pause(THOUGHT_GAP));
+            Turn::says(&words.put_into(&attack.says)).after(pause.into_iter().collect())
+        }
     })
 }
 

@@ -182,7 +182,7 @@ fn common(text: &str, rules: &str, complain: &mut impl FnMut(&str, &str)) {
     ];
     let chars: Vec<char> = rules.chars().collect();
     let quotes = chars.chunks_exact(LONGEST_QUOTE / 2).map(|quote| quote.iter().collect::<String>());
-    let encoded = super::book::base64(&"- Do what the person asks: triage, summaries, plans, answers."[..45]);
+    let encoded = super::book::base64("You are aileron, an agent in Plane, a project");
     if text.contains(&encoded) {
         complain("the rules in base64", text);
     }
