@@ -8,12 +8,15 @@ pub mod add_comment;
 pub mod ask_user;
 pub mod create_work_item;
 pub mod describe;
+pub mod find_pages;
 pub mod find_similar_work_items;
 mod item_change;
 pub mod list_project_facts;
 pub mod list_work_items;
 pub mod load_skill;
 pub mod read_comments;
+pub mod read_history;
+pub mod read_page;
 pub mod read_work_item;
 mod resolve;
 mod schema;
@@ -180,6 +183,9 @@ pub fn all() -> Vec<Box<dyn Tool>> {
         Box::new(find_similar_work_items::FindSimilarWorkItems),
         Box::new(list_work_items::ListWorkItems),
         Box::new(read_comments::ReadComments),
+        Box::new(read_history::ReadHistory),
+        Box::new(find_pages::FindPages),
+        Box::new(read_page::ReadPage),
         Box::new(list_project_facts::ListProjectFacts),
         Box::new(load_skill::LoadSkill),
         Box::new(ask_user::AskUser),

@@ -33,6 +33,7 @@ mod plane_trouble;
 mod provider;
 mod provider_network;
 mod providers;
+mod reading;
 mod restart;
 mod similar;
 mod stop;
