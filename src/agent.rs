@@ -35,6 +35,7 @@ pub mod step;
 pub mod sweep;
 mod texts;
 pub mod turn;
+mod verbatim;
 
 use std::{sync::Arc, time::Duration};
 

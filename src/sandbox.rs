@@ -19,6 +19,7 @@ mod oauth;
 mod picture;
 mod plan;
 mod plans;
+mod plant;
 mod project_writes;
 mod reads;
 mod route;
@@ -48,6 +49,7 @@ pub use self::{
         Breakage, CommentPicture, CredentialKind, Delivery, Fault, Mention, Mentioned, RecordedRequest, SandboxOptions,
         Seed, Shape, Which,
     },
+    plant::Place,
     run::{ActivityKind, Status},
 };
 use self::{talk::Unknown, world::World};
@@ -173,15 +175,6 @@ impl Sandbox {
     /// A person writes a comment that does not concern the agent.
     pub fn comment(&self, workspace: usize, work_item: &str, author: &str, text: &str) {
         known(self.shared.plain_comment(workspace, work_item, author, text));
-    }
-
-    /// Adds the project OPS to the first workspace, which of all people only Ada belongs to.
-    pub fn add_closed_project(&self) {
-        let mut world = self.shared.lock();
-        if let Some(home) = world.workspaces.first_mut() {
-            let project = seed::closed_project(home);
-            home.projects.push(project);
-        }
     }
 
     /// A person renames a work item and sets its priority.

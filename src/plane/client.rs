@@ -62,7 +62,7 @@ impl PlaneApi for PlaneClient {
     async fn post_activity(&self, workspace: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
         let what = "the activity";
         let path = ["runs", &run.id.to_string(), "activities"];
-        let body = activity::create_body(draft, run.project);
+        let body = activity::create_body(draft, run.project, self.browse(workspace).as_deref());
         let answer =
             self.caller.post(&Call { workspace, what, path: &path, query: &[], lane: Lane::of(draft) }, &body).await?;
         readable(what, activity::posted(&answer))
