@@ -287,7 +287,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ends: 2,
         end: ("response", "completed"),
         max_steps: 6,
-        window: 6_400,
+        window: 7_400,
     },
     Scenario {
         name: "a bound that is hit",
