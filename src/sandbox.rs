@@ -7,7 +7,10 @@
 
 mod activity_body;
 mod api;
+mod deeds;
 mod demo;
+mod edition;
+mod files;
 mod item_writes;
 mod json;
 mod listing;
@@ -17,6 +20,7 @@ mod picture;
 mod plan;
 mod plans;
 mod plant;
+mod project_writes;
 mod reads;
 mod route;
 mod run;
@@ -39,6 +43,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
+    edition::Edition,
     picture::{ActivityPicture, RunPicture},
     plan::{
         Breakage, CommentPicture, CredentialKind, Delivery, Fault, Mention, Mentioned, RecordedRequest, SandboxOptions,
@@ -172,6 +177,15 @@ impl Sandbox {
         known(self.shared.plain_comment(workspace, work_item, author, text));
     }
 
+    /// Adds the project OPS to the first workspace, which of all people only Ada belongs to.
+    pub fn add_closed_project(&self) {
+        let mut world = self.shared.lock();
+        if let Some(home) = world.workspaces.first_mut() {
+            let project = seed::closed_project(home);
+            home.projects.push(project);
+        }
+    }
+
     /// A person renames a work item and sets its priority.
     pub fn edit(&self, workspace: usize, work_item: &str, name: &str, priority: &str) {
         let mut world = self.shared.lock();
@@ -284,6 +298,14 @@ impl Sandbox {
         let found = world.workspaces.get(workspace).and_then(|workspace| workspace.item_by_key(work_item));
         let (_, item) = known(found.ok_or_else(|| Unknown::WorkItem(work_item.to_owned())));
         item.comments.iter().map(|comment| item.picture_of(comment, world.name_of(comment.actor))).collect()
+    }
+
+    /// A work item's priority.
+    #[must_use]
+    pub fn priority(&self, workspace: usize, work_item: &str) -> String {
+        let world = self.shared.lock();
+        let found = world.workspaces.get(workspace).and_then(|workspace| workspace.item_by_key(work_item));
+        known(found.map(|(_, item)| item.priority.clone()).ok_or_else(|| Unknown::WorkItem(work_item.to_owned())))
     }
 
     /// Adds an empty work item to the first project of a workspace and gives its key.

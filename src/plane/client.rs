@@ -1,6 +1,8 @@
 //! [`PlaneApi`] over HTTP.
 
 mod caller;
+mod deed;
+mod file;
 mod project;
 pub(in crate::plane) mod transport;
 
@@ -23,10 +25,10 @@ use crate::{
     domain::{
         activity::{Draft, Posted, RunActivity},
         event::RunInfo,
-        ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, FileId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
+            Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
@@ -237,6 +239,16 @@ impl PlaneApi for PlaneClient {
         Ok(readable(what, list::page(&body, attached::attachment))?.items)
     }
 
+    async fn file(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        file: FileId,
+        limit_bytes: usize,
+    ) -> Result<FileContent, PlaneError> {
+        self.caller.file(workspace, item, file, limit_bytes).await
+    }
+
     async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Page<ItemTitle>, PlaneError> {
         let path = ["projects", &project.to_string(), "work-items"];
         let query = [
@@ -279,6 +291,12 @@ impl PlaneApi for PlaneClient {
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Person>, PlaneError> {
         let path = ["projects", &project.to_string(), "project-members"];
         let call = Call { workspace, what: "the members", path: &path, query: &[], lane: Lane::Read };
+        self.caller.whole_list(&call, record::member, |person| person.id).await
+    }
+
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Vec<Person>, PlaneError> {
+        let call =
+            Call { workspace, what: "the workspace's members", path: &["members"], query: &[], lane: Lane::Read };
         self.caller.whole_list(&call, record::member, |person| person.id).await
     }
 

@@ -3,6 +3,7 @@
 
 pub(super) mod activity;
 pub(super) mod attached;
+pub(super) mod deed;
 pub(super) mod failure;
 pub(super) mod fields;
 pub(super) mod list;

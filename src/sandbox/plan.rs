@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::edition::Edition;
 use crate::domain::ids::{
     ActivityId, CommentId, InstallationId, PageId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
 };
@@ -30,6 +31,8 @@ pub struct SandboxOptions {
     pub listen: SocketAddr,
     /// A run without an update for this long becomes `stale`.
     pub stale_after: Duration,
+    /// Which edition of Plane it plays.
+    pub edition: Edition,
 }
 
 impl Default for SandboxOptions {
@@ -42,6 +45,7 @@ impl Default for SandboxOptions {
             webhook_secret: "plane_wh_0123456789abcdef0123456789abcdef".to_owned(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             stale_after: Duration::from_secs(300),
+            edition: Edition::Commercial,
         }
     }
 }

@@ -173,7 +173,7 @@ pub(super) const MOBILE: ProjectText = ProjectText {
                 ("ada", "<p>Please aim for a hotfix 4.2.1 today.</p>"),
             ],
             links: &[("Crash group 8841", "https://crashes.example.test/groups/8841")],
-            attachments: &[("crash-8841.log", "text/plain", 48_213), ("cart-de.png", "image/png", 312_876)],
+            attachments: &[("crash-8841.log", "text/plain", 48_213), ("cart-de.png", "image/png", 907)],
             ..PLAIN
         },
         ItemText {
@@ -279,4 +279,23 @@ pub(super) const WEB: ProjectText = ProjectText {
             ..PLAIN
         },
     ],
+};
+
+/// A project most people do not belong to.
+pub(super) const OPERATIONS: ProjectText = ProjectText {
+    identifier: "OPS",
+    name: "Operations",
+    description: "What customers never see",
+    page: ("On call", "<p>The pager is in the drawer.</p>"),
+    timezone: "UTC",
+    cycles: &[],
+    modules: &[],
+    people: &[("Ada", "Okafor", 20)],
+    labels: &[("secret", "#E5484D")],
+    items: &[ItemText {
+        name: "Rotate the signing key before the audit crash test",
+        html: "<div><p>The vault's word is <strong>periwinkle</strong>.</p></div>",
+        author: "ada",
+        ..PLAIN
+    }],
 };

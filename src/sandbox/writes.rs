@@ -7,9 +7,9 @@ use uuid::Uuid;
 use super::{
     activity_body,
     api::{Answer, missing, stray},
-    item_writes, json,
+    deeds, item_writes, json,
     listing::Refusal,
-    markup,
+    markup, project_writes,
     route::{InProject, InWorkspace, OfItem, Route},
     run::{Activity, Status},
     serve::Call,
@@ -31,20 +31,28 @@ pub(super) fn handle(world: &mut World, call: &Call, route: &Route, home: Worksp
                     post_comment(world, call, home, project, WorkItemId(*item), &body)
                 }
                 InProject::Items => item_writes::create(world, call, home, project, &body),
-                InProject::OfItem(item, OfItem::Itself) => {
+                InProject::OfItem(item, OfItem::Itself) if call.method == "PATCH" => {
                     item_writes::update(world, call, home, (project, WorkItemId(*item)), &body)
                 }
-                InProject::Members
+                InProject::OfItem(item, place) => {
+                    deeds::handle(world, call, (home, project, WorkItemId(*item)), place, &body)
+                }
+                InProject::Label(label) => deeds::delete_label(world, home, project, LabelId(*label)),
+                place @ (InProject::Members
                 | InProject::States
                 | InProject::State(_)
-                | InProject::Label(_)
                 | InProject::Pages
                 | InProject::Page(_)
                 | InProject::Cycles
                 | InProject::CycleItems(_)
+                | InProject::CycleItem(..)
                 | InProject::Modules
                 | InProject::ModuleItems(_)
-                | InProject::OfItem(..) => Err(missing()),
+                | InProject::ModuleItem(..)
+                | InProject::Estimates
+                | InProject::EstimatePoints(_)
+                | InProject::IntakeList
+                | InProject::Intake(_)) => project_writes::handle(world, call, (home, project), place, &body),
             }
         }
         Route::Me | Route::Workspace(..) => Err(missing()),
@@ -150,7 +158,7 @@ fn post_comment(
     Ok((201, answer))
 }
 
-fn comment_html(body: &Value) -> Result<String, Refusal> {
+pub(super) fn comment_html(body: &Value) -> Result<String, Refusal> {
     match body.get("comment_html") {
         // A comment without words is accepted, as it is from a client that misspells the key.
         None => Ok("<p></p>".to_owned()),

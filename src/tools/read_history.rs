@@ -163,6 +163,7 @@ mod tests {
             created_at: None,
             updated_at: None,
             completed_at: None,
+            estimate: None,
         }
     }
 

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use super::ToolError;
 use crate::domain::{
     plans::{Cycle, Module, PageTitle},
-    work_item::{Label, Person, State},
+    work_item::{Estimate, Label, Person, State},
     write::Slot,
 };
 
@@ -38,6 +38,10 @@ pub(super) fn cycle<'a>(wanted: &str, cycles: &'a [Cycle], today: Date) -> Resul
             Err(ToolError::NoSuchThing(format!("{many} under way today. There are: {names}.")))
         }
     }
+}
+
+pub(super) fn estimate<'a>(wanted: &str, estimates: &'a [Estimate]) -> Result<&'a Estimate, ToolError> {
+    pick("estimate", wanted, estimates, |estimate| vec![&estimate.value])
 }
 
 pub(super) fn module<'a>(wanted: &str, modules: &'a [Module]) -> Result<&'a Module, ToolError> {
@@ -150,6 +154,8 @@ mod tests {
             id: UserId(uuid::Uuid::nil()),
             display_name: "maya".to_owned(),
             full_name: "Maya Moreno".to_owned(),
+            role: None,
+            is_bot: false,
         };
         let all = [maya];
         for name in ["maya", "@maya", "Maya Moreno", "MAYA"] {

@@ -34,7 +34,7 @@ struct Staged {
 }
 
 /// Whether what a guest may not change is kept from the agent that a guest asks.
-const GUESTS_ARE_BOUND: bool = false;
+const GUESTS_ARE_BOUND: bool = true;
 
 /// Who asks: a member of the project, and a guest.
 const MEMBER: &str = "maya";

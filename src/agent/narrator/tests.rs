@@ -8,15 +8,19 @@ use super::*;
 use crate::{
     domain::{
         activity::{Posted, RunActivity},
-        ids::{ActivityId, CommentId, CycleId, ModuleId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        deed::{Deed, Grouping},
+        ids::{
+            ActivityId, CommentId, CycleId, FileId, LinkId, ModuleId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId,
+        },
+        intake::IntakeItem,
         plans::{Cycle, Module, PageTitle},
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, Estimate, FileContent, ItemTitle, Label, Link, Page, Person,
+            Project, Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
-    plane::{ItemOrder, ProjectApi, RunStatus, WritePass},
+    plane::{Carried, DeedApi, ItemOrder, ProjectApi, RunStatus, WritePass},
 };
 
 /// Takes activities and nothing else.
@@ -49,6 +53,28 @@ fn text_of(draft: &Draft) -> String {
 
 fn not_asked<T>() -> Result<T, PlaneError> {
     Err(PlaneError::Malformed { what: "a test", message: "the narrator only posts".to_owned() })
+}
+
+#[async_trait]
+impl DeedApi for Board {
+    async fn carry_out(&self, _: WorkspaceId, _: &Deed, _: StepKey, _: WritePass) -> Result<Carried, PlaneError> {
+        not_asked()
+    }
+    async fn known_links(&self, _: WorkspaceId, _: Target) -> Result<Vec<(LinkId, Link)>, PlaneError> {
+        not_asked()
+    }
+    async fn grouped(&self, _: WorkspaceId, _: ProjectId, _: Grouping) -> Result<Vec<WorkItemId>, PlaneError> {
+        not_asked()
+    }
+    async fn intake(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<IntakeItem>, PlaneError> {
+        not_asked()
+    }
+    async fn intake_item(&self, _: WorkspaceId, _: Target) -> Result<IntakeItem, PlaneError> {
+        not_asked()
+    }
+    async fn estimates(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Estimate>, PlaneError> {
+        not_asked()
+    }
 }
 
 #[async_trait]
@@ -150,6 +176,9 @@ impl PlaneApi for Board {
     async fn attachments(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<Vec<Attachment>, PlaneError> {
         not_asked()
     }
+    async fn file(&self, _: WorkspaceId, _: Target, _: FileId, _: usize) -> Result<FileContent, PlaneError> {
+        not_asked()
+    }
     async fn titles(&self, _: WorkspaceId, _: ProjectId) -> Result<Page<ItemTitle>, PlaneError> {
         not_asked()
     }
@@ -166,6 +195,9 @@ impl PlaneApi for Board {
         not_asked()
     }
     async fn members(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Person>, PlaneError> {
+        not_asked()
+    }
+    async fn workspace_members(&self, _: WorkspaceId) -> Result<Vec<Person>, PlaneError> {
         not_asked()
     }
     async fn write_pass(&self, _: WorkspaceId) -> Result<WritePass, PlaneError> {

@@ -11,16 +11,21 @@ use super::screen::Heard;
 use crate::{
     domain::{
         activity::{Draft, Posted, RunActivity, RunActivityKind},
+        deed::{Deed, Grouping},
         event::RunInfo,
-        ids::{ActivityId, CommentId, CycleId, ModuleId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{
+            ActivityId, CommentId, CycleId, FileId, LinkId, ModuleId, PageId, ProjectId, RunId, StepKey, WorkItemId,
+            WorkspaceId,
+        },
+        intake::IntakeItem,
         plans::{Cycle, Module, PageTitle},
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, Estimate, FileContent, ItemTitle, Label, Link, Page, Person,
+            Project, Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
-    plane::{ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass},
+    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass},
 };
 
 type Got<T> = Result<T, PlaneError>;
@@ -40,6 +45,33 @@ impl Stage {
     fn shown(&self, run: RunId) -> Vec<(RunInfo, RunActivity)> {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.iter().filter(|(info, _)| info.id == run).cloned().collect()
+    }
+}
+
+#[async_trait]
+impl DeedApi for Stage {
+    async fn carry_out(&self, _: WorkspaceId, _: &Deed, _: StepKey, _: WritePass) -> Got<Carried> {
+        Err(only_played())
+    }
+
+    async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Got<Vec<(LinkId, Link)>> {
+        self.real.known_links(workspace, item).await
+    }
+
+    async fn grouped(&self, workspace: WorkspaceId, project: ProjectId, grouping: Grouping) -> Got<Vec<WorkItemId>> {
+        self.real.grouped(workspace, project, grouping).await
+    }
+
+    async fn intake(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<IntakeItem>> {
+        self.real.intake(workspace, project).await
+    }
+
+    async fn intake_item(&self, workspace: WorkspaceId, item: Target) -> Got<IntakeItem> {
+        self.real.intake_item(workspace, item).await
+    }
+
+    async fn estimates(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Estimate>> {
+        self.real.estimates(workspace, project).await
     }
 }
 
@@ -128,6 +160,10 @@ impl PlaneApi for Stage {
         self.real.attachments(workspace, project, id).await
     }
 
+    async fn file(&self, workspace: WorkspaceId, item: Target, file: FileId, limit: usize) -> Got<FileContent> {
+        self.real.file(workspace, item, file, limit).await
+    }
+
     async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Page<ItemTitle>> {
         self.real.titles(workspace, project).await
     }
@@ -210,6 +246,10 @@ impl PlaneApi for Stage {
 
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Person>> {
         self.real.members(workspace, project).await
+    }
+
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Got<Vec<Person>> {
+        self.real.workspace_members(workspace).await
     }
 
     async fn write_pass(&self, _: WorkspaceId) -> Got<WritePass> {

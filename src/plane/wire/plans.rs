@@ -7,7 +7,7 @@ use super::{fields::Fields, record};
 use crate::domain::{
     ids::ProjectId,
     plans::{Cycle, Module, PageTitle, Progress},
-    work_item::WorkItem,
+    work_item::{Estimate, WorkItem},
 };
 
 /// Reads a cycle; an archived one is none.
@@ -47,6 +47,12 @@ pub(in crate::plane) fn member_item(value: &Value, project: ProjectId) -> Option
 pub(in crate::plane) fn page_title(value: &Value) -> Option<PageTitle> {
     let fields = open(value)?;
     Some(PageTitle { id: fields.id("id")?, name: fields.text_or_empty("name") })
+}
+
+/// Reads a value of an estimate.
+pub(in crate::plane) fn estimate(value: &Value) -> Option<Estimate> {
+    let fields = Fields::of(value)?;
+    Some(Estimate { id: fields.id("id")?, value: fields.filled_text("value")? })
 }
 
 fn open(value: &Value) -> Option<Fields<'_>> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{attached, failure, list, plans, record};
+use super::{attached, deed, failure, list, plans, record};
 use crate::domain::work_item::Page;
 
 /// One recorded exchange, from a file in either of the two layouts there are.
@@ -72,7 +72,9 @@ fn converted(exchange: &Recorded) -> Option<(usize, usize)> {
             one(record::comment(body).is_some_and(|comment| comment.author.is_some() && comment.created_at.is_some()))
         }
         ["projects", _, "work-items", _, "activities"] => all(body, list::page(body, record::change)),
-        ["projects", _, "work-items", _, "links"] => all(body, list::page(body, attached::link)),
+        ["projects", _, "work-items", _, "links"] => all(body, list::page(body, attached::known_link)),
+        ["projects", _, "intake-issues"] => all(body, list::page(body, deed::intake_item)),
+        ["projects", _, "intake-issues", _] => one(deed::intake_item(body).is_some_and(|item| item.sequence > 0)),
         ["projects", _, "work-items", _, "attachments"] => all(body, list::page(body, attached::attachment)),
         ["projects", _, "work-items", _, "relations"] => {
             let others = body.as_object()?.values().filter_map(Value::as_array).map(Vec::len).sum();

@@ -13,8 +13,10 @@ use std::{
 };
 
 use aileron::{
-    agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library},
-    config::{FixedTokenConfig, FixedTokenKind, PlaneConfig},
+    agent::{
+        Agent, Limits, guidance::Guidance, models::Models, policy::switch::WriteSwitch, prompts::library::Library,
+    },
+    config::{FixedTokenConfig, FixedTokenKind, PlaneConfig, WritePolicy, WritesConfig},
     domain::{
         ids::RunId,
         talk::{AssistantMessage, Finish, ToolCall},
@@ -73,6 +75,8 @@ pub(crate) struct Scenario {
     pub(crate) max_steps: u32,
     /// Tokens the model has room for, a quarter of them for its reply.
     pub(crate) window: u32,
+    /// What becomes of changes the model asks for.
+    pub(crate) writes: WritePolicy,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +129,7 @@ fn open_when_free(dir: &Path) -> Opened {
 /// What all lives of all runs of a scenario share.
 pub(crate) struct World {
     pub(crate) plane: Sandbox,
-    client: Arc<dyn PlaneApi>,
+    pub(crate) client: Arc<dyn PlaneApi>,
     credentials: Arc<Credentials>,
     library: Arc<Library>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
@@ -255,6 +259,8 @@ impl Life {
             plane,
             models: Models::from(Arc::new(Retrying::new(Faulty::new(thinker, &seams), policy)) as Arc<dyn Model>),
             meter: Arc::new(TokenMeter::for_model("thinker")),
+            writes: WritesConfig { usual: scenario.writes, ..WritesConfig::default() },
+            switch: WriteSwitch::default(),
             time_zone: None,
             library: Arc::clone(&world.library),
             guidance: Guidance::new(Vec::new(), Duration::ZERO),
@@ -507,8 +513,8 @@ pub(crate) fn lasting(picture: &RunPicture) -> String {
     let mut picture = picture.clone();
     picture.activities.retain(|activity| !is_progress(activity.kind));
     // Some scenarios are played in a work item of their own.
-    picture.work_item.clear();
-    picture.to_text()
+    let key = std::mem::take(&mut picture.work_item);
+    picture.to_text().replace(&key, "the work item")
 }
 
 fn is_progress(kind: ActivityKind) -> bool {
