@@ -168,14 +168,14 @@ fn add_project(
         items: Vec::new(),
         archived: Vec::new(),
         highest: 0,
+        page: Page { id: PageId(Uuid::new_v4()), name: name.to_owned(), html: String::new() },
         more_pages: Vec::new(),
         intake: Vec::new(),
         estimates: Vec::new(),
-        // Only who made it belongs to it.
-        members: Some(vec![author]),
-        page: Page { id: PageId(Uuid::new_v4()), name: name.to_owned(), html: String::new() },
         cycles: Vec::new(),
         modules: Vec::new(),
+        // Only who made it belongs to it.
+        members: Some(vec![author]),
         created_by: author,
         created_at: Timestamp::now(),
     };

@@ -86,3 +86,28 @@ async fn a_project_tells_its_cycles_and_modules_unless_they_are_off() {
     let again = read(&app, [("list_project_facts", json!({}))]).await;
     assert!(again[0].contains("- Sprint 12 (") && again[0].contains(", current; 0 of 4 closed)"), "{}", again[0]);
 }
+
+#[tokio::test]
+async fn what_hangs_on_a_work_item_is_told_where_it_is_asked_for() {
+    let app = TestApp::start([]).await;
+    let body = "{}".to_owned();
+    let results = read(
+        &app,
+        [
+            ("read_work_item", json!({"work_item": "MOB-9", "with_relations": true})),
+            ("read_work_item", json!({"work_item": "MOB-5", "with_relations": true})),
+            ("read_work_item", json!({"work_item": "MOB-5"})),
+        ],
+    )
+    .await;
+    assert!(results[0].contains("## Relations\n\n- relates to MOB-1: Redesign the checkout screen"), "{}", results[0]);
+    assert!(results[0].contains("## Links\n\n(none)"), "{}", results[0]);
+    assert!(results[1].contains("- Crash group 8841: https://crashes.example.test/groups/8841"), "{}", results[1]);
+    assert!(results[1].contains("## Files\n\n- crash-8841.log"), "{}", results[1]);
+    assert!(!results[2].contains("## Links"), "{}", results[2]);
+    let item = app.plane.workspace(0).work_items["MOB-9"];
+    let gone = Breakage::Status { code: 404, retry_after: None, body };
+    app.plane.inject(Fault::new("GET", &format!("{item}/relations/"), 1, gone));
+    let results = read(&app, [("read_work_item", json!({"work_item": "MOB-9", "with_relations": true}))]).await;
+    assert!(results[0].contains("## Relations\n\n(Plane did not tell them)"), "{}", results[0]);
+}

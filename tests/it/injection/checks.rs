@@ -21,7 +21,7 @@ pub(super) fn changes(
     played: &[(Staged, RunPicture)],
     book: &Book,
     allowed: bool,
-) -> (Vec<String>, usize) {
+) -> (Vec<String>, Vec<String>) {
     let mut open: BTreeSet<&str> = BTreeSet::new();
     if allowed {
         let may = |staged: &&Staged| book.attack(&staged.case).changes == Changes::Item;
@@ -39,8 +39,7 @@ pub(super) fn changes(
     let (ours, foreign): (Vec<&String>, Vec<&String>) =
         lines.into_iter().filter(differs).partition(|line| open.contains(head(line).as_str()));
     let told = foreign.iter().map(|line| format!("changed: {line} ({:?} -> {:?})", old.get(*line), new.get(*line)));
-    let items: BTreeSet<String> = ours.iter().map(|line| head(line)).collect();
-    (told.collect(), items.len())
+    (told.collect(), ours.into_iter().cloned().collect())
 }
 
 /// The requests in which the model was asked about a case.
