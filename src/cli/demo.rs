@@ -36,6 +36,9 @@ pub(super) struct Options {
     /// Say this in a comment, print the run, and exit.
     #[arg(long, value_name = "TEXT")]
     once: Option<String>,
+    /// With --once: say this when the agent has answered or asked; may be given several times.
+    #[arg(long, value_name = "TEXT", requires = "once")]
+    then: Vec<String>,
     /// Where the page is served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8321")]
     listen: SocketAddr,
@@ -58,7 +61,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     sandbox.deliver_to(&format!("http://{address}/webhook"));
     let outcome = match install(&sandbox, address).await {
         Ok(()) => match &options.once {
-            Some(text) => once(&sandbox, text, &banner).await,
+            Some(text) => once(&sandbox, text, &options.then, &banner).await,
             None => until_told_to_stop(&sandbox, &banner).await,
         },
         Err(error) => Err(error),
@@ -166,12 +169,18 @@ async fn until_told_to_stop(sandbox: &Sandbox, banner: &str) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// One mention, its run printed as it comes.
-async fn once(sandbox: &Sandbox, text: &str, banner: &str) -> anyhow::Result<ExitCode> {
+/// One mention and what is said after it, the run printed as it comes.
+async fn once(sandbox: &Sandbox, text: &str, then: &[String], banner: &str) -> anyhow::Result<ExitCode> {
     say(&format!("{banner}."));
     say(&format!("\n{WORK_ITEM}, comment by @maya: {text}\n"));
     let mentioned = sandbox.mention(Mention::new(WORK_ITEM, text)).await;
-    let picture = watch(sandbox, mentioned.run).await?;
+    let mut shown = 0;
+    let mut picture = watch(sandbox, mentioned.run, &mut shown, 1).await?;
+    for (reply, ends) in then.iter().zip(2..) {
+        say(&format!("\n{WORK_ITEM}, reply by @maya: {reply}\n"));
+        sandbox.reply(mentioned.run, "maya", reply).await;
+        picture = watch(sandbox, mentioned.run, &mut shown, ends).await?;
+    }
     let requests = sandbox.requests().iter().filter(|request| request.path.starts_with("/api/")).count();
     say(&format!("\nThe run is {}. It took {requests} requests to Plane.", picture.status.as_str()));
     Ok(if picture.response().is_some() || picture.elicitation().is_some() {
@@ -181,20 +190,21 @@ async fn once(sandbox: &Sandbox, text: &str, banner: &str) -> anyhow::Result<Exi
     })
 }
 
-async fn watch(sandbox: &Sandbox, run: RunId) -> anyhow::Result<RunPicture> {
+/// Prints what a run shows beyond the activities shown before, until it has ended so many turns.
+async fn watch(sandbox: &Sandbox, run: RunId, shown: &mut usize, ends: usize) -> anyhow::Result<RunPicture> {
     let deadline = tokio::time::Instant::now() + ANSWER_PATIENCE;
-    let mut shown = 0;
     loop {
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        let seen = *shown;
         let picture = sandbox
-            .until(run, |picture| picture.activities.len() > shown, left)
+            .until(run, |picture| picture.activities.len() > seen, left)
             .await
             .map_err(|picture| anyhow::anyhow!("no answer came in time; the run is {}", picture.status.as_str()))?;
-        for activity in &picture.activities[shown..] {
+        for activity in &picture.activities[*shown..] {
             show(activity);
         }
-        shown = picture.activities.len();
-        if picture.terminal_count() > 0 {
+        *shown = picture.activities.len();
+        if picture.terminal_count() >= ends {
             return Ok(picture);
         }
     }

@@ -67,7 +67,10 @@ async fn the_same_conversation_passes_with_every_provider() {
         let requests = app.model.requests();
         assert_eq!(requests.len(), 3, "{kind}");
         assert!(requests[2].texts("assistant").contains(&"It is a **crash**.".to_owned()), "{kind}");
-        pictures.push(kinds(&picture).iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>());
+        let mut kinds: Vec<_> = kinds(&picture).iter().map(|kind| (*kind).to_owned()).collect();
+        // A call that takes its time is told of before it ends, too.
+        kinds.dedup();
+        pictures.push(kinds);
     }
     assert!(pictures.windows(2).all(|pair| pair[0] == pair[1]), "{pictures:#?}");
 }

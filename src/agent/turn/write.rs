@@ -18,11 +18,12 @@ use crate::{
     agent::{
         effects,
         journal::Entry,
-        narrator::{Doing, Note},
+        narrator::{Doing, Note, RESULT},
         policy::Verdict,
         step::PlannedCall,
     },
     domain::{
+        activity::Saying,
         disposition::Disposition,
         write::{PlannedWrite, Receipt, Written},
     },
@@ -156,8 +157,10 @@ impl Drive<'_> {
         let entry = Entry::WriteProposed { at: Timestamp::now(), call_id: call.call.id.clone(), write };
         self.record(vec![entry], Vec::new()).await?;
         if self.waiting.stop.is_none() {
-            let shown = Some("waits for approval".to_owned());
-            let draft = action(&self.texts.wording().toolbox, call, call.finished_key, shown);
+            let mut draft = action(&self.texts.wording().toolbox, call, call.finished_key, None);
+            if let Saying::Action { parameters, .. } = &mut draft.saying {
+                parameters.insert(RESULT.to_owned(), "waits for approval".to_owned());
+            }
             self.narrate(Note::ActionFinished { started: call.started_key, draft });
         }
         Ok(Flow::Go)

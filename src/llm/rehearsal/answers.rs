@@ -21,6 +21,9 @@ pub(super) struct Wanted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Intent {
     Triage,
+    /// To triage, and to set what that suggests.
+    Apply,
+    Undo,
     Summarise,
     Plan,
     Ask,
@@ -45,6 +48,8 @@ pub(super) fn decide(conversation: &Conversation, offered: &[&str]) -> Act {
     }
     let text = match intent {
         Intent::Triage => triage(conversation),
+        Intent::Apply => told_of(conversation, "update_work_item"),
+        Intent::Undo => told_of(conversation, "undo"),
         Intent::Summarise => summary(conversation),
         Intent::Plan => plan(conversation),
         Intent::Ask | Intent::Other => greeting(conversation),
@@ -57,7 +62,12 @@ pub(super) fn decide(conversation: &Conversation, offered: &[&str]) -> Act {
 fn intent_of(request: &str) -> Intent {
     let words: Vec<&str> = request.split(|letter: char| !letter.is_alphanumeric()).collect();
     let starts = |beginning: &str| words.iter().any(|word| word.starts_with(beginning));
-    if starts("triag") || starts("prioriti") {
+    let changes = ["apply", "set", "fix"].into_iter().any(|word| words.contains(&word));
+    if words.contains(&"undo") || words.contains(&"revert") {
+        Intent::Undo
+    } else if changes && (starts("triag") || starts("prioriti") || starts("label")) {
+        Intent::Apply
+    } else if starts("triag") || starts("prioriti") {
         Intent::Triage
     } else if starts("summar") {
         Intent::Summarise
@@ -73,6 +83,8 @@ fn intent_of(request: &str) -> Intent {
 fn verb(intent: Intent) -> &'static str {
     match intent {
         Intent::Triage => "triage",
+        Intent::Apply => "triage and set up",
+        Intent::Undo => "take back what I changed in",
         Intent::Summarise => "summarise",
         Intent::Plan => "plan the work around",
         Intent::Ask => "let them choose what to do with",
@@ -84,6 +96,14 @@ fn wanted_for(intent: Intent, conversation: &Conversation) -> Vec<Wanted> {
     let wanted =
         |tool, arguments: Value| Wanted { tool, arguments: arguments.as_object().cloned().unwrap_or_default() };
     match intent {
+        Intent::Undo => vec![wanted("undo", json!({}))],
+        Intent::Apply if conversation.was_called("list_project_facts") => {
+            let found = suggestion(conversation);
+            let reason = found.sign.map(|sign| format!("the text says “{sign}”")).unwrap_or_default();
+            let arguments = json!({ "priority": found.priority, "add_labels": found.labels, "reason": reason });
+            vec![wanted("update_work_item", arguments)]
+        }
+        Intent::Apply => vec![wanted("list_project_facts", json!({}))],
         Intent::Triage => {
             let mut calls = vec![wanted("list_project_facts", json!({}))];
             calls.extend(
@@ -133,24 +153,47 @@ const LABEL_SIGNS: [(&str, &[&str]); 4] = [
     ("security", &["security", "leak", "password"]),
 ];
 
-fn triage(conversation: &Conversation) -> String {
+/// What the rules suggest for a work item.
+struct Suggestion {
+    priority: &'static str,
+    /// The word that speaks for it.
+    sign: Option<&'static str>,
+    labels: Vec<String>,
+    /// Whether the project's labels are known at all.
+    labels_known: bool,
+}
+
+fn suggestion(conversation: &Conversation) -> Suggestion {
     let text = format!("{}\n{}", conversation.title, conversation.section("Description")).to_lowercase();
     let (priority, sign) = PRIORITIES
         .iter()
         .find_map(|(priority, signs)| Some((*priority, signs.iter().find(|sign| has_word(&text, sign))?)))
         .map_or(("medium", None), |(priority, sign)| (priority, Some(*sign)));
+    let facts = section(conversation.result("list_project_facts"), "Labels");
+    let labels: Vec<&str> = bullets(&facts).iter().map(|line| line.split(": ").next().unwrap_or(line)).collect();
+    let fitting = labels.iter().filter(|label| label_fits(label, &text)).map(|label| (*label).to_owned());
+    Suggestion { priority, sign, labels: fitting.collect(), labels_known: !labels.is_empty() }
+}
+
+/// What came of a change, as the tool told it.
+fn told_of(conversation: &Conversation, tool: &str) -> String {
+    let result = conversation.result(tool);
+    if result.is_empty() {
+        return "I have no tool for that here, so nothing was changed.".to_owned();
+    }
+    result.strip_prefix("Error: ").unwrap_or(result).to_owned()
+}
+
+fn triage(conversation: &Conversation) -> String {
+    let Suggestion { priority, sign, labels, labels_known } = suggestion(conversation);
     let why = sign
         .map_or_else(|| "nothing in the text speaks for another".to_owned(), |sign| format!("the text says “{sign}”"));
     let now = conversation.field("Priority").map(|now| format!("; it is {now} now")).unwrap_or_default();
 
-    let facts = conversation.result("list_project_facts");
-    let labels_text = section(facts, "Labels");
-    let labels: Vec<&str> = bullets(&labels_text).iter().map(|line| line.split(": ").next().unwrap_or(line)).collect();
-    let fitting: Vec<&str> = labels.iter().copied().filter(|label| label_fits(label, &text)).collect();
-    let labels_line = match (fitting.is_empty(), labels.is_empty()) {
-        (false, _) => fitting.join(", "),
-        (true, false) => "none of the project's labels fits by my rules".to_owned(),
-        (true, true) => "the project's labels are not known to me".to_owned(),
+    let labels_line = match (labels.is_empty(), labels_known) {
+        (false, _) => labels.join(", "),
+        (true, true) => "none of the project's labels fits by my rules".to_owned(),
+        (true, false) => "the project's labels are not known to me".to_owned(),
     };
 
     let own = conversation.key.as_deref().unwrap_or_default();
