@@ -20,6 +20,7 @@ mod polish;
 pub mod preview;
 pub mod prompts;
 pub mod question;
+pub mod reception;
 mod request;
 pub mod sentences;
 pub mod session;

@@ -11,6 +11,7 @@ pub mod html;
 pub mod markdown;
 pub mod oauth;
 pub mod signature;
+pub mod thread;
 pub mod webhook;
 mod wire;
 
@@ -23,7 +24,7 @@ use crate::domain::{
     activity::{Draft, Posted, RunActivity},
     disposition::Disposition,
     event::RunInfo,
-    ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+    ids::{CommentId, PageId, ProjectId, StepKey, WorkItemId, WorkspaceId},
     work_item::{
         Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
         State, WorkItem,
@@ -40,10 +41,15 @@ pub trait PlaneApi: Send + Sync {
     async fn post_activity(&self, workspace: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError>;
 
     /// All activities of a run, oldest first.
-    async fn run_activities(&self, workspace: WorkspaceId, run: RunId) -> Result<Vec<RunActivity>, PlaneError>;
+    async fn run_activities(&self, run: &RunInfo) -> Result<Vec<RunActivity>, PlaneError>;
 
     /// What Plane knows of a run, and its status.
-    async fn run(&self, workspace: WorkspaceId, run: RunId) -> Result<(RunInfo, RunStatus), PlaneError>;
+    async fn run(&self, run: &RunInfo) -> Result<(RunInfo, RunStatus), PlaneError>;
+
+    /// The least time between two pieces of progress, where the channel wants one.
+    fn progress_gap(&self) -> Option<Duration> {
+        None
+    }
 
     async fn work_item(
         &self,

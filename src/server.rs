@@ -20,7 +20,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{agent::prompts::library::Library, plane::credentials::Credentials, store::Store};
+use crate::{
+    agent::{prompts::library::Library, reception::Reception},
+    plane::credentials::Credentials,
+    store::Store,
+};
 
 /// What the handlers need.
 pub struct Parts {
@@ -28,6 +32,8 @@ pub struct Parts {
     pub webhook_secrets: Vec<SecretString>,
     /// Our OAuth client id; events of other apps are ignored.
     pub client_id: Option<String>,
+    /// Where people talk to the agent in comments, whoever receives those.
+    pub reception: Option<Reception>,
     pub credentials: Arc<Credentials>,
     /// Whether cookies may only travel over https.
     pub secure_cookies: bool,

@@ -13,8 +13,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{configured, logs, say};
 use crate::{
-    agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library},
-    config::{Config, ModelChain, ModelsConfig, StoreConfig, load::Sources},
+    agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library, reception::Reception},
+    config::{ChannelConfig, Config, ModelChain, ModelsConfig, StoreConfig, load::Sources},
     llm::{Model, adapters, tokens::TokenMeter},
     plane::{self, PlaneApi, client::PlaneClient, credentials::Credentials, facts::Facts, oauth::OAuthClient},
     server::{self, Parts, control},
@@ -210,10 +210,11 @@ fn router(
 ) -> axum::Router {
     let redirect = config.plane.oauth.as_ref();
     server::router(Parts {
-        store,
+        store: store.clone(),
         webhook_secrets: config.plane.webhook_secrets.clone(),
         client_id: redirect.map(|oauth| oauth.client_id.clone()),
         secure_cookies: redirect.is_some_and(|oauth| oauth.redirect_uri.scheme() == "https"),
+        reception: reception(config, store),
         credentials,
         max_body_bytes: config.server.max_body_bytes,
         prompt_grace: config.agent.prompt_grace,
@@ -221,6 +222,14 @@ fn router(
         library,
         notice,
     })
+}
+
+/// Who receives comments, where people talk to the agent in those.
+fn reception(config: &Config, store: Arc<dyn Store>) -> Option<Reception> {
+    match &config.plane.channel {
+        ChannelConfig::Runs => None,
+        ChannelConfig::Comments(comments) => Some(Reception::new(store, comments)),
+    }
 }
 
 /// A model and those that take its place.

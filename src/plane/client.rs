@@ -1,28 +1,31 @@
 //! [`PlaneApi`] over HTTP.
 
 mod caller;
+mod channel;
 pub(in crate::plane) mod transport;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use reqwest::Method;
+use serde_json::Value;
 use url::Url;
 
 use self::caller::{Call, Caller};
+use self::channel::Channel;
 pub use self::transport::http_client;
 use super::{
     ItemOrder, PlaneApi, PlaneError, RunStatus,
     budget::{Lane, WritePass},
     credentials::Credentials,
-    wire::{activity, attached, list, record, write},
+    wire::{attached, list, record, spoken, write},
 };
 use crate::{
     config::PlaneConfig,
     domain::{
         activity::{Draft, Posted, RunActivity},
         event::RunInfo,
-        ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, PageId, ProjectId, StepKey, WorkItemId, WorkspaceId},
         work_item::{
             Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
             State, WorkItem,
@@ -43,6 +46,7 @@ pub struct PlaneClient {
     caller: Caller,
     credentials: Arc<Credentials>,
     web_url: Url,
+    channel: Channel,
 }
 
 impl PlaneClient {
@@ -50,35 +54,27 @@ impl PlaneClient {
     #[must_use]
     pub fn new(http: reqwest::Client, config: &PlaneConfig, credentials: Arc<Credentials>) -> Self {
         let web_url = config.web_url.clone();
-        Self { caller: Caller::new(http, config, Arc::clone(&credentials)), credentials, web_url }
+        let channel = Channel::new(&config.channel);
+        Self { caller: Caller::new(http, config, Arc::clone(&credentials)), credentials, web_url, channel }
     }
 }
 
 #[async_trait]
 impl PlaneApi for PlaneClient {
-    async fn post_activity(&self, workspace: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
-        let what = "the activity";
-        let path = ["runs", &run.id.to_string(), "activities"];
-        let body = activity::create_body(draft, run.project);
-        let answer =
-            self.caller.post(&Call { workspace, what, path: &path, query: &[], lane: Lane::of(draft) }, &body).await?;
-        readable(what, activity::posted(&answer))
+    async fn post_activity(&self, _: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
+        self.channel.post(&self.caller, run, draft).await
     }
 
-    async fn run_activities(&self, workspace: WorkspaceId, run: RunId) -> Result<Vec<RunActivity>, PlaneError> {
-        let path = ["runs", &run.to_string(), "activities"];
-        let call = Call { workspace, what: "the activities of the run", path: &path, query: &[], lane: Lane::Ack };
-        let mut all = self.caller.whole_list(&call, activity::run_activity, |activity| activity.id).await?;
-        // Plane promises no order. What has no time counts as newest and keeps its place there.
-        all.sort_by_key(|activity| (activity.created_at.is_none(), activity.created_at));
-        Ok(all)
+    async fn run_activities(&self, run: &RunInfo) -> Result<Vec<RunActivity>, PlaneError> {
+        self.channel.activities(&self.caller, run).await
     }
 
-    async fn run(&self, workspace: WorkspaceId, run: RunId) -> Result<(RunInfo, RunStatus), PlaneError> {
-        let what = "the run";
-        let path = ["runs", &run.to_string()];
-        let body = self.caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Ack }).await?;
-        readable(what, activity::run(&body, workspace))
+    async fn run(&self, run: &RunInfo) -> Result<(RunInfo, RunStatus), PlaneError> {
+        self.channel.status(&self.caller, run).await
+    }
+
+    fn progress_gap(&self) -> Option<Duration> {
+        self.channel.progress_gap()
     }
 
     async fn work_item(
@@ -162,7 +158,11 @@ impl PlaneApi for PlaneClient {
         let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "comments"];
         let query = [("expand", "actor".to_owned())];
         let call = Call { workspace, what: "the comments", path: &path, query: &query, lane: Lane::Read };
-        self.caller.page(&call, page, per_page, record::comment).await
+        let read = |row: &Value| Some((spoken::is_progress(row), record::comment(row)?));
+        let found = self.caller.page(&call, page, per_page, read).await?;
+        // What only shows our own progress is gone in a moment.
+        let lasting = found.items.into_iter().filter(|(is_progress, _)| !is_progress).map(|(_, comment)| comment);
+        Ok(Page { items: lasting.collect(), total: found.total, more: found.more })
     }
 
     async fn comment(

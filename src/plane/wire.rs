@@ -7,6 +7,7 @@ pub(super) mod failure;
 pub(super) mod fields;
 pub(super) mod list;
 pub(super) mod record;
+pub(super) mod spoken;
 pub(super) mod write;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::edition::Edition;
 use crate::domain::ids::{
     ActivityId, CommentId, InstallationId, PageId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
 };
@@ -16,6 +17,7 @@ use crate::domain::ids::{
 /// How a sandbox is started.
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
+    pub edition: Edition,
     /// How many seeded workspaces there are: 1 (`acme`) or 2 (and `globex`).
     pub workspaces: usize,
     /// Requests one credential may make in any [`Self::rate_limit_window`]; `None` is no limit.
@@ -35,6 +37,7 @@ pub struct SandboxOptions {
 impl Default for SandboxOptions {
     fn default() -> Self {
         Self {
+            edition: Edition::Commercial,
             workspaces: 1,
             rate_limit_per_minute: Some(60),
             rate_limit_window: Duration::from_secs(60),

@@ -104,7 +104,7 @@ impl Route {
                 InProject::State(_) | InProject::Label(_) | InProject::Page(_) => takes(&["GET"], OBJECT, false),
                 InProject::Items => takes(&["GET", "POST"], ITEMS, true),
                 InProject::OfItem(_, OfItem::Itself) => takes(&["GET", "PATCH"], OBJECT, false),
-                InProject::OfItem(_, OfItem::Comment(_)) => takes(&["GET"], OBJECT, false),
+                InProject::OfItem(_, OfItem::Comment(_)) => takes(&["GET", "PATCH", "DELETE"], OBJECT, false),
                 InProject::OfItem(_, OfItem::Changes) => takes(&["GET"], ORDERED, true),
             },
         }

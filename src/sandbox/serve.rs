@@ -202,6 +202,7 @@ async fn plane(State(shared): State<Arc<Shared>>, ConnectInfo(line): ConnectInfo
         record.status = status;
     }
     shared.touch();
+    shared.deliver_due();
     response
 }
 
@@ -211,7 +212,11 @@ fn answered(response: Response) -> (Response, u16) {
 }
 
 fn answer(shared: &Shared, call: &Call) -> Response {
-    if call.path.starts_with("/auth/o/") { oauth::answer(shared, call) } else { api::answer(shared, call) }
+    if call.path.starts_with("/auth/o/") && shared.options.edition.has_apps() {
+        oauth::answer(shared, call)
+    } else {
+        api::answer(shared, call)
+    }
 }
 
 fn record(world: &mut World, call: &Call) -> usize {

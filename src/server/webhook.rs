@@ -14,10 +14,14 @@ use jiff::Timestamp;
 
 use super::{Parts, error::HttpError};
 use crate::{
+    agent::reception::Reception,
     domain::event::{RunEvent, RunEventKind},
     plane::{
         signature,
-        webhook::{self, Incoming},
+        webhook::{
+            self, Incoming,
+            comment::{self, Overheard},
+        },
     },
     store::{Accepted, Letter},
 };
@@ -37,6 +41,9 @@ pub(super) async fn receive(
         return Err(HttpError::BadSignature);
     }
     let event = header("x-plane-event");
+    if let Some(reception) = &parts.reception {
+        return listen(&parts, reception, event, &body).await;
+    }
     match webhook::parse(event, &body, parts.client_id.as_deref()) {
         Incoming::Event(event) => accept(&parts, event).await,
         Incoming::Ignored { why } => {
@@ -45,6 +52,41 @@ pub(super) async fn receive(
             Ok(StatusCode::OK)
         }
         Incoming::Unreadable { reason } => keep(&parts, event, &body, reason).await,
+    }
+}
+
+/// The same where people talk to the agent in comments.
+async fn listen(
+    parts: &Parts,
+    reception: &Reception,
+    event: Option<&str>,
+    body: &[u8],
+) -> Result<StatusCode, HttpError> {
+    let heard = match comment::overhear(event, body) {
+        Overheard::Comment(heard) => heard,
+        Overheard::Ignored { why } => {
+            count("ignored");
+            tracing::debug!(event, why, "a webhook is ignored");
+            return Ok(StatusCode::OK);
+        }
+        Overheard::Unreadable { reason } => return keep(parts, event, body, reason).await,
+    };
+    if parts.credentials.slug(heard.workspace).is_none() {
+        count("ignored");
+        tracing::debug!(workspace = %heard.workspace, "a comment of a workspace without credentials is ignored");
+        return Ok(StatusCode::OK);
+    }
+    match reception.place(&heard).await {
+        Ok(Some(event)) => accept(parts, event).await,
+        Ok(None) => {
+            count("ignored");
+            Ok(StatusCode::OK)
+        }
+        Err(error) => {
+            count("not_stored");
+            tracing::error!(%error, "a comment cannot be placed");
+            Err(HttpError::NotStored)
+        }
     }
 }
 

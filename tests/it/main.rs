@@ -15,6 +15,7 @@ mod store_on_disk;
 mod bounds;
 mod browser;
 mod budget;
+mod channel;
 mod chat;
 mod check;
 mod context;

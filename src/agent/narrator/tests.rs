@@ -57,10 +57,10 @@ impl PlaneApi for Board {
         let failure = self.answers.lock().unwrap().pop_front();
         failure.map_or(Ok(Posted { id: ActivityId(uuid::Uuid::nil()), comment: None }), Err)
     }
-    async fn run_activities(&self, _: WorkspaceId, _: RunId) -> Result<Vec<RunActivity>, PlaneError> {
+    async fn run_activities(&self, _: &RunInfo) -> Result<Vec<RunActivity>, PlaneError> {
         not_asked()
     }
-    async fn run(&self, _: WorkspaceId, _: RunId) -> Result<(RunInfo, RunStatus), PlaneError> {
+    async fn run(&self, _: &RunInfo) -> Result<(RunInfo, RunStatus), PlaneError> {
         not_asked()
     }
     async fn work_item(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<WorkItem, PlaneError> {

@@ -65,6 +65,16 @@ impl Caller {
         self.ask(&Method::POST, call, Some(body)).await
     }
 
+    /// Sets a record's fields to absolute values; repeated only on 429.
+    pub(super) async fn patch(&self, call: &Call<'_>, body: &Value) -> Result<Value, PlaneError> {
+        self.ask(&Method::PATCH, call, Some(body)).await
+    }
+
+    /// Deletes a record; repeated only on 429.
+    pub(super) async fn delete(&self, call: &Call<'_>) -> Result<(), PlaneError> {
+        self.ask_for_answer(&Method::DELETE, call, None).await.map(drop)
+    }
+
     /// The right to one change, in its lane.
     pub(super) async fn write_pass(&self, workspace: WorkspaceId) -> Result<WritePass, PlaneError> {
         self.credentials.authorize(workspace).await?;
@@ -128,11 +138,21 @@ impl Caller {
 
     /// One call, repeated where nobody else does that.
     async fn ask(&self, method: &Method, call: &Call<'_>, body: Option<&Value>) -> Result<Value, PlaneError> {
+        self.ask_for_answer(method, call, body).await?.json(call.what)
+    }
+
+    /// The same for an answer that may have no body.
+    async fn ask_for_answer(
+        &self,
+        method: &Method,
+        call: &Call<'_>,
+        body: Option<&Value>,
+    ) -> Result<Answer, PlaneError> {
         let (mut tried, mut limited) = (1, 1);
         loop {
             let permit = self.permit(call).await?;
             let error = match self.call(permit, method, call, body).await {
-                Ok(answer) => return answer.json(call.what),
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             if let PlaneError::RateLimited { retry_after } = &error {
@@ -197,6 +217,7 @@ impl Caller {
         let method = match *method {
             Method::POST => "POST",
             Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
             _ => "GET",
         };
         let span = tracing::debug_span!("plane", workspace = %authorization.slug, method);

@@ -409,12 +409,16 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         self.seams.plane(name, self.inner.post_activity(workspace, run, draft)).await
     }
 
-    async fn run_activities(&self, workspace: WorkspaceId, run: RunId) -> Got<Vec<RunActivity>> {
-        self.seams.plane("run_activities", self.inner.run_activities(workspace, run)).await
+    async fn run_activities(&self, run: &RunInfo) -> Got<Vec<RunActivity>> {
+        self.seams.plane("run_activities", self.inner.run_activities(run)).await
     }
 
-    async fn run(&self, workspace: WorkspaceId, run: RunId) -> Got<(RunInfo, RunStatus)> {
-        self.seams.plane("run", self.inner.run(workspace, run)).await
+    async fn run(&self, run: &RunInfo) -> Got<(RunInfo, RunStatus)> {
+        self.seams.plane("run", self.inner.run(run)).await
+    }
+
+    fn progress_gap(&self) -> Option<Duration> {
+        self.inner.progress_gap()
     }
 
     async fn work_item(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<WorkItem> {

@@ -13,8 +13,8 @@ use std::{
 };
 
 use aileron::{
-    agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library},
-    config::{FixedTokenConfig, FixedTokenKind, PlaneConfig},
+    agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library, reception::Reception},
+    config::{ChannelConfig, CommentsConfig, FixedTokenConfig, FixedTokenKind, PlaneConfig, Progress},
     domain::{
         ids::RunId,
         talk::{AssistantMessage, Finish, ToolCall},
@@ -31,7 +31,7 @@ use aileron::{
         credentials::Credentials,
         facts::Facts,
     },
-    sandbox::{ActivityKind, Delivery, Mention, RunPicture, Sandbox, SandboxOptions, Which},
+    sandbox::{ActivityKind, Delivery, Edition, Mention, RunPicture, Sandbox, SandboxOptions, Which},
     server::{self, Parts},
     store::{
         Retention, RunState, Store, StoreError,
@@ -50,7 +50,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 use super::{
-    app::AUTHOR,
+    app::{AUTHOR, Channel},
     faulty::{Faulty, Plan, Seams, Vitals},
 };
 
@@ -125,15 +125,27 @@ fn open_when_free(dir: &Path) -> Opened {
 /// What all lives of all runs of a scenario share.
 pub(crate) struct World {
     pub(crate) plane: Sandbox,
-    client: Arc<dyn PlaneApi>,
+    config: PlaneConfig,
+    http: reqwest::Client,
     credentials: Arc<Credentials>,
     library: Arc<Library>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
+impl Scenario {
+    /// Whether there is such a thing on a channel: a comment is told of with its words or not at all.
+    pub(crate) fn is_played(&self, channel: Channel) -> bool {
+        channel == Channel::Runs || !self.acts.iter().any(|act| matches!(act, Act::MentionWithoutPrompt(_)))
+    }
+}
+
 impl World {
-    pub(crate) async fn start() -> Self {
-        let options = SandboxOptions { rate_limit_per_minute: None, ..SandboxOptions::default() };
+    pub(crate) async fn start(channel: Channel) -> Self {
+        let edition = match channel {
+            Channel::Runs => Edition::Commercial,
+            Channel::Comments => Edition::Community,
+        };
+        let options = SandboxOptions { edition, rate_limit_per_minute: None, ..SandboxOptions::default() };
         let plane = Sandbox::start(options).await.unwrap();
         let seed = plane.workspace(0);
         let config = PlaneConfig {
@@ -149,6 +161,20 @@ impl World {
                 bot: Some(seed.bot),
             }),
             request_timeout: Duration::from_secs(10),
+            channel: match channel {
+                Channel::Runs => ChannelConfig::Runs,
+                Channel::Comments => ChannelConfig::Comments(CommentsConfig {
+                    bot: seed.bot,
+                    names: vec!["@aileron".to_owned()],
+                    reply_window: PATIENCE,
+                    progress: Progress::Become,
+                    ignore: Vec::new(),
+                    poll: Duration::ZERO,
+                    projects: Vec::new(),
+                    on_assignment: false,
+                    label: None,
+                }),
+            },
             facts_ttl: Duration::from_secs(600),
             settle: Duration::ZERO,
             requests_per_minute: 1_000_000,
@@ -157,10 +183,17 @@ impl World {
         // Nothing is ever installed here, so any book will do.
         let book = SledStore::open(quick_dir().path()).unwrap().store;
         let credentials = Arc::new(Credentials::new(Arc::new(book), None, config.fixed.as_ref()));
-        let client = Arc::new(PlaneClient::new(http_client().unwrap(), &config, Arc::clone(&credentials)));
+        let http = http_client().unwrap();
         let library = Arc::new(Library::built_in());
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        Self { plane, client, credentials, library, metrics }
+        Self { plane, config, http, credentials, library, metrics }
+    }
+
+    fn reception(&self, store: &Arc<dyn Store>) -> Option<Reception> {
+        match &self.config.channel {
+            ChannelConfig::Runs => None,
+            ChannelConfig::Comments(config) => Some(Reception::new(Arc::clone(store), config)),
+        }
     }
 }
 
@@ -238,7 +271,9 @@ impl Life {
         let store: Arc<dyn Store> = Arc::new(opened.store);
         let seams = Seams::new(plan);
         let faulty_store: Arc<dyn Store> = Arc::new(Faulty::new(Arc::clone(&store), &seams));
-        let plane: Arc<dyn PlaneApi> = Arc::new(Faulty::new(Arc::clone(&world.client), &seams));
+        let client = PlaneClient::new(world.http.clone(), &world.config, Arc::clone(&world.credentials));
+        let client: Arc<dyn PlaneApi> = Arc::new(client);
+        let plane: Arc<dyn PlaneApi> = Arc::new(Faulty::new(client, &seams));
         let card = ModelCard {
             context_window: scenario.window,
             max_output: scenario.window / 4,
@@ -272,6 +307,7 @@ impl Life {
             store: Arc::clone(&faulty_store),
             webhook_secrets: vec![world.plane.webhook_secret().to_owned().into()],
             client_id: None,
+            reception: world.reception(&faulty_store),
             credentials: Arc::clone(&world.credentials),
             secure_cookies: false,
             max_body_bytes: 1 << 20,
@@ -383,7 +419,14 @@ impl Play<'_> {
     async fn act(&mut self, act: Act) {
         let plane = &self.world.plane;
         match act {
-            Act::Mention(text) => self.mention("MOB-3", text, Delivery::default()).await,
+            Act::Mention(text) => match plane.edition() {
+                Edition::Commercial => self.mention("MOB-3", text, Delivery::default()).await,
+                // What the person of one play says would belong to another's conversation here.
+                Edition::Community => {
+                    let key = plane.add_work_item(0, "A matter of its own");
+                    self.mention(&key, text, Delivery::default()).await;
+                }
+            },
             Act::MentionInNew(text) => {
                 let key = plane.add_work_item(0, "Crash at login");
                 self.mention(&key, text, Delivery::default()).await;
@@ -520,9 +563,13 @@ fn is_progress(kind: ActivityKind) -> bool {
 pub(crate) fn progress(picture: &RunPicture) -> Vec<String> {
     let shown = picture.activities.iter().filter(|activity| is_progress(activity.kind));
     shown
-        .flat_map(|activity| match activity.content_metadata["calls"].as_array() {
-            Some(calls) => calls.iter().map(|call| format!("action {call}")).collect(),
-            None => vec![format!("{}: {}", activity.kind.as_str(), activity.body)],
+        .flat_map(|activity| -> Vec<String> {
+            match activity.content_metadata["calls"].as_array() {
+                Some(calls) => calls.iter().map(|call| format!("action {call}")).collect(),
+                // A comment tells of calls in words, which are others before and after the call.
+                None if activity.kind == ActivityKind::Action => Vec::new(),
+                None => vec![format!("{}: {}", activity.kind.as_str(), activity.body)],
+            }
         })
         .collect()
 }

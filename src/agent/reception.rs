@@ -1,0 +1,187 @@
+//! Which conversation a comment belongs to, if any: told from what the store knows, before the comment is
+//! made durable. What is misjudged here, because comments came in another order than they were written, is
+//! found when the conversation is read as a whole.
+
+use std::{collections::HashMap, sync::Arc};
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use super::journal::{self, Entry};
+use crate::{
+    config::CommentsConfig,
+    domain::{
+        activity::{Draft, Saying},
+        event::{Prompt, RunEvent, RunEventKind, RunInfo},
+        ids::{ActivityId, CommentId, RunId, UserId, WorkItemId},
+    },
+    plane::thread::{Call, Heard, Rule},
+    store::{RunState, RunView, Store, StoreError},
+};
+
+/// Conversations remembered at the start, those touched last first; older ones are joined by replies only.
+const MOST_KNOWN: usize = 1_000;
+/// Conversations on one work item that are looked at, the newest first.
+const MOST_ON_ITEM: usize = 8;
+
+/// Receives comments.
+pub struct Reception {
+    store: Arc<dyn Store>,
+    rule: Rule,
+    /// The conversations on each work item, the newest last; read from the store at the first comment.
+    known: Mutex<Option<HashMap<WorkItemId, Vec<RunInfo>>>>,
+}
+
+impl Reception {
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, config: &CommentsConfig) -> Self {
+        Self { store, rule: Rule::new(config), known: Mutex::default() }
+    }
+
+    /// What a comment asks of the agent; `None` for one that does not concern it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn place(&self, heard: &Heard) -> Result<Option<RunEvent>, StoreError> {
+        let Some(person) = self.rule.person(&heard.comment) else { return Ok(None) };
+        let meaning = self.rule.meaning(&heard.comment.html);
+        if meaning.call == Call::ToOthers {
+            return Ok(None);
+        }
+        if let Some(before) = &heard.edited_from {
+            // An edit is a request only where it brings the agent's name.
+            let is_new = meaning.call == Call::ByName && self.rule.meaning(before).call != Call::ByName;
+            if !is_new {
+                return Ok(None);
+            }
+        }
+        let mut known = self.known.lock().await;
+        let known = match &mut *known {
+            Some(known) => known,
+            unread => unread.insert(self.read_known().await?),
+        };
+        let on_item = known.entry(heard.work_item).or_default();
+        let joined = match self.of_thread(heard).await? {
+            Some(run) => Some(run),
+            None => match meaning.call {
+                Call::ByName if meaning.stop => self.to_stop(on_item, person).await?,
+                Call::ByName => self.awaiting(on_item, person).await?,
+                Call::Unnamed if heard.comment.parent.is_none() => {
+                    self.near(on_item, person, heard.comment.written_at).await?
+                }
+                // A reply to something else is not for us.
+                Call::Unnamed | Call::ToOthers => None,
+            },
+        };
+        let run = match joined {
+            Some(run) => run,
+            None if meaning.call == Call::ByName && !meaning.stop => self.begin(on_item, heard, person),
+            None => return Ok(None),
+        };
+        Ok(Some(event(run, heard, person, meaning.stop)))
+    }
+
+    async fn read_known(&self) -> Result<HashMap<WorkItemId, Vec<RunInfo>>, StoreError> {
+        let mut known: HashMap<_, Vec<_>> = HashMap::new();
+        for record in self.store.runs(MOST_KNOWN).await?.into_iter().rev() {
+            if let Some(item) = record.info.work_item {
+                known.entry(item).or_default().push(record.info);
+            }
+        }
+        Ok(known)
+    }
+
+    /// The conversation this comment began, or replies in.
+    async fn of_thread(&self, heard: &Heard) -> Result<Option<RunInfo>, StoreError> {
+        for id in [Some(heard.comment.id), heard.comment.parent].into_iter().flatten() {
+            if let Some(view) = self.store.run(RunId(id.0)).await? {
+                return Ok(Some(view.record.info));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The person's newest conversation that is under way, or else anyone's.
+    async fn to_stop(&self, on_item: &[RunInfo], person: UserId) -> Result<Option<RunInfo>, StoreError> {
+        let mut of_others = None;
+        for run in on_item.iter().rev().take(MOST_ON_ITEM) {
+            let Some(view) = self.store.run(run.id).await? else { continue };
+            if run.creator == Some(person) {
+                return Ok(Some(run.clone()));
+            }
+            if of_others.is_none() && view.record.state != RunState::Idle {
+                of_others = Some(run.clone());
+            }
+        }
+        Ok(of_others)
+    }
+
+    /// The person's newest conversation, if the agent has asked something in it.
+    async fn awaiting(&self, on_item: &[RunInfo], person: UserId) -> Result<Option<RunInfo>, StoreError> {
+        let newest = self.newest(on_item, person).await?;
+        Ok(newest.filter(|view| view.record.state == RunState::Idle && asks(view)).map(|view| view.record.info))
+    }
+
+    /// The person's newest conversation, if it is under way or has not been silent for long.
+    async fn near(
+        &self,
+        on_item: &[RunInfo],
+        person: UserId,
+        at: Option<Timestamp>,
+    ) -> Result<Option<RunInfo>, StoreError> {
+        let at = at.unwrap_or_else(Timestamp::now);
+        let is_near = |view: &RunView| self.rule.follows(view.record.touched_at, at);
+        Ok(self.newest(on_item, person).await?.filter(is_near).map(|view| view.record.info))
+    }
+
+    async fn newest(&self, on_item: &[RunInfo], person: UserId) -> Result<Option<RunView>, StoreError> {
+        for run in on_item.iter().rev().take(MOST_ON_ITEM).filter(|run| run.creator == Some(person)) {
+            if let Some(view) = self.store.run(run.id).await? {
+                return Ok(Some(view));
+            }
+        }
+        Ok(None)
+    }
+
+    fn begin(&self, on_item: &mut Vec<RunInfo>, heard: &Heard, person: UserId) -> RunInfo {
+        let root = heard.comment.parent.unwrap_or(heard.comment.id);
+        let run = RunInfo {
+            id: RunId(root.0),
+            workspace: heard.workspace,
+            project: Some(heard.project),
+            work_item: Some(heard.work_item),
+            agent_user: Some(self.rule.bot()),
+            creator: Some(person),
+            comment: Some(root),
+            source_comment: Some(heard.comment.id),
+        };
+        on_item.push(run.clone());
+        run
+    }
+}
+
+/// Whether the last word of a conversation was a question.
+fn asks(view: &RunView) -> bool {
+    let mut entries = view.journal.iter().rev().map_while(|text| journal::decode(text).ok());
+    entries.find_map(|entry| last_word(&entry).map(asks_something)).unwrap_or(false)
+}
+
+fn last_word(entry: &Entry) -> Option<&Draft> {
+    if let Entry::Intended { draft } = entry { Some(draft) } else { None }
+}
+
+fn asks_something(draft: &Draft) -> bool {
+    matches!(draft.saying, Saying::Elicitation { .. })
+}
+
+fn event(run: RunInfo, heard: &Heard, person: UserId, stop: bool) -> RunEvent {
+    let CommentId(id) = heard.comment.id;
+    let prompt = Prompt {
+        activity: Some(ActivityId(id)),
+        body: heard.comment.html.clone(),
+        actor: Some(person),
+        written_at: heard.comment.written_at,
+    };
+    let kind = if stop { RunEventKind::StopRequested(prompt) } else { RunEventKind::Prompted(prompt) };
+    RunEvent { run, kind }
+}
