@@ -99,6 +99,7 @@ pub(super) async fn demo_config(sources: &Sources, sandbox: &Sandbox, data: &Pat
     set("PLANE_API_URL", &sandbox.base_url());
     match sandbox.edition() {
         Edition::Commercial => {
+            set("AILERON__PLANE__CHANNEL", "runs");
             set("PLANE_CLIENT_ID", sandbox.client_id());
             set("PLANE_CLIENT_SECRET", sandbox.client_secret());
             set("PLANE_REDIRECT_URI", "http://127.0.0.1/oauth/callback");

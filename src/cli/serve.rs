@@ -17,7 +17,7 @@ use crate::{
     config::{ChannelConfig, Config, ModelChain, ModelsConfig, StoreConfig, load::Sources},
     llm::{Model, adapters, tokens::TokenMeter},
     plane::{self, PlaneApi, client::PlaneClient, credentials::Credentials, facts::Facts, oauth::OAuthClient},
-    server::{self, Parts, control},
+    server::{self, Parts, arrivals::Arrivals, control},
     store::{
         Retention, Store,
         sled::{Opened, SledStore},
@@ -70,6 +70,7 @@ pub(super) struct App {
     address: SocketAddr,
     store: Arc<dyn Store>,
     agent: Arc<Agent>,
+    arrivals: Arc<Arrivals>,
     router: axum::Router,
     control: Option<tokio::net::UnixListener>,
 }
@@ -97,7 +98,9 @@ impl App {
             credentials: credentials.clone(),
         };
         let agent = Arc::new(agent(&config, seams, library.clone()));
-        let router = router(&config, store.clone(), credentials, library, metrics, notice);
+        let arrivals = Arc::<Arrivals>::default();
+        let edge = Edge { credentials, arrivals: arrivals.clone(), library, metrics, notice };
+        let router = router(&config, store.clone(), edge);
         let listener = TcpListener::bind(config.server.listen)
             .await
             .with_context(|| format!("cannot listen on {} (server.listen)", config.server.listen))?;
@@ -105,7 +108,7 @@ impl App {
         let control = control::bind(&config.store.data_dir).inspect_err(|error| {
             tracing::error!(%error, "no control socket; `aileron installations`, `letters` and `usage` cannot ask this server");
         });
-        Ok(Self { config, listener, address, store, agent, router, control: control.ok() })
+        Ok(Self { config, listener, address, store, agent, arrivals, router, control: control.ok() })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -117,7 +120,7 @@ impl App {
     pub(super) async fn run(self, shutdown: CancellationToken, connections: CancellationToken) -> anyhow::Result<()> {
         let tasks = self.agent.tasks.clone();
         if let Some(listener) = self.control {
-            let control = control::serve(listener, self.store.clone(), shutdown.clone());
+            let control = control::serve(listener, self.store.clone(), self.arrivals.clone(), shutdown.clone());
             tasks.spawn(async move {
                 if let Err(error) = control.await {
                     tracing::error!(%error, "the control socket stopped working");
@@ -200,20 +203,24 @@ fn notice(opened: &Opened) -> Option<String> {
         .then(|| format!("the store lost its last {commits} commits and {records} older records to damage"))
 }
 
-fn router(
-    config: &Config,
-    store: Arc<dyn Store>,
+/// What only the HTTP edge needs.
+struct Edge {
     credentials: Arc<Credentials>,
+    arrivals: Arc<Arrivals>,
     library: Arc<Library>,
     metrics: PrometheusHandle,
     notice: Option<String>,
-) -> axum::Router {
+}
+
+fn router(config: &Config, store: Arc<dyn Store>, edge: Edge) -> axum::Router {
+    let Edge { credentials, arrivals, library, metrics, notice } = edge;
     let redirect = config.plane.oauth.as_ref();
     server::router(Parts {
         store: store.clone(),
         webhook_secrets: config.plane.webhook_secrets.clone(),
         client_id: redirect.map(|oauth| oauth.client_id.clone()),
         secure_cookies: redirect.is_some_and(|oauth| oauth.redirect_uri.scheme() == "https"),
+        arrivals,
         reception: reception(config, store),
         credentials,
         max_body_bytes: config.server.max_body_bytes,

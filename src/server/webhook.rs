@@ -40,6 +40,7 @@ pub(super) async fn receive(
         count("unsigned");
         return Err(HttpError::BadSignature);
     }
+    parts.arrivals.note();
     let event = header("x-plane-event");
     if let Some(reception) = &parts.reception {
         return listen(&parts, reception, event, &body).await;

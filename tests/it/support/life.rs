@@ -307,6 +307,7 @@ impl Life {
             store: Arc::clone(&faulty_store),
             webhook_secrets: vec![world.plane.webhook_secret().to_owned().into()],
             client_id: None,
+            arrivals: Arc::default(),
             reception: world.reception(&faulty_store),
             credentials: Arc::clone(&world.credentials),
             secure_cookies: false,
