@@ -17,6 +17,7 @@ pub mod journal;
 pub mod models;
 pub mod narrator;
 mod polish;
+pub mod poll;
 pub mod preview;
 pub mod prompts;
 pub mod question;

@@ -20,6 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::budget::WritePass;
+use self::thread::Heard;
 use crate::domain::{
     activity::{Draft, Posted, RunActivity},
     disposition::Disposition,
@@ -94,6 +95,14 @@ pub trait PlaneApi: Send + Sync {
         page: u32,
         per_page: u32,
     ) -> Result<Page<Comment>, PlaneError>;
+
+    /// The newest comments of a work item, at most 50, with all that tells what they are to the agent.
+    async fn overheard(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+    ) -> Result<Vec<Heard>, PlaneError>;
 
     async fn comment(
         &self,

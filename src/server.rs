@@ -36,7 +36,7 @@ pub struct Parts {
     pub client_id: Option<String>,
     pub arrivals: Arc<Arrivals>,
     /// Where people talk to the agent in comments, whoever receives those.
-    pub reception: Option<Reception>,
+    pub reception: Option<Arc<Reception>>,
     pub credentials: Arc<Credentials>,
     /// Whether cookies may only travel over https.
     pub secure_cookies: bool,

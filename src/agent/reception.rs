@@ -45,7 +45,7 @@ impl Reception {
     pub async fn place(&self, heard: &Heard) -> Result<Option<RunEvent>, StoreError> {
         let Some(person) = self.rule.person(&heard.comment) else { return Ok(None) };
         let meaning = self.rule.meaning(&heard.comment.html);
-        if meaning.call == Call::ToOthers {
+        if meaning.call == Call::Elsewhere {
             return Ok(None);
         }
         if let Some(before) = &heard.edited_from {
@@ -64,13 +64,13 @@ impl Reception {
         let joined = match self.of_thread(heard).await? {
             Some(run) => Some(run),
             None => match meaning.call {
-                Call::ByName if meaning.stop => self.to_stop(on_item, person).await?,
+                Call::ByName if meaning.stop => self.to_stop(on_item, person, heard.comment.written_at).await?,
                 Call::ByName => self.awaiting(on_item, person).await?,
                 Call::Unnamed if heard.comment.parent.is_none() => {
                     self.near(on_item, person, heard.comment.written_at).await?
                 }
                 // A reply to something else is not for us.
-                Call::Unnamed | Call::ToOthers => None,
+                Call::Unnamed | Call::Elsewhere => None,
             },
         };
         let run = match joined {
@@ -102,10 +102,16 @@ impl Reception {
     }
 
     /// The person's newest conversation that is under way, or else anyone's.
-    async fn to_stop(&self, on_item: &[RunInfo], person: UserId) -> Result<Option<RunInfo>, StoreError> {
+    async fn to_stop(
+        &self,
+        on_item: &[RunInfo],
+        person: UserId,
+        at: Option<Timestamp>,
+    ) -> Result<Option<RunInfo>, StoreError> {
+        let at = at.unwrap_or_else(Timestamp::now);
         let mut of_others = None;
         for run in on_item.iter().rev().take(MOST_ON_ITEM) {
-            let Some(view) = self.store.run(run.id).await? else { continue };
+            let Some(view) = self.store.run(run.id).await?.filter(|view| begun_before(view, at)) else { continue };
             if run.creator == Some(person) {
                 return Ok(Some(run.clone()));
             }
@@ -130,7 +136,7 @@ impl Reception {
         at: Option<Timestamp>,
     ) -> Result<Option<RunInfo>, StoreError> {
         let at = at.unwrap_or_else(Timestamp::now);
-        let is_near = |view: &RunView| self.rule.follows(view.record.touched_at, at);
+        let is_near = |view: &RunView| self.rule.follows(view.record.touched_at, at) && begun_before(view, at);
         Ok(self.newest(on_item, person).await?.filter(is_near).map(|view| view.record.info))
     }
 
@@ -157,6 +163,24 @@ impl Reception {
         };
         on_item.push(run.clone());
         run
+    }
+}
+
+/// Whether a conversation had begun at that time: what was written before is no part of it, however late its
+/// webhook comes.
+fn begun_before(view: &RunView, at: Timestamp) -> bool {
+    let waiting = view.waiting.prompts.iter().filter_map(|waiting| waiting.prompt.written_at).min();
+    let mut entries = view.journal.iter().map_while(|text| journal::decode(text).ok());
+    let opened = entries.find_map(|entry| first_words(&entry));
+    opened.into_iter().chain(waiting).min().unwrap_or(view.record.first_seen) <= at
+}
+
+/// When the words that opened a turn were written.
+fn first_words(entry: &Entry) -> Option<Timestamp> {
+    if let Entry::Opened { prompts, .. } = entry {
+        prompts.iter().filter_map(|said| said.written_at).min()
+    } else {
+        None
     }
 }
 

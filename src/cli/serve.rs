@@ -13,8 +13,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{configured, logs, say};
 use crate::{
-    agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library, reception::Reception},
-    config::{ChannelConfig, Config, ModelChain, ModelsConfig, StoreConfig, load::Sources},
+    agent::{
+        Agent, Limits, guidance::Guidance, models::Models, poll::Poll, prompts::library::Library, reception::Reception,
+    },
+    config::{ChannelConfig, Config, ModelChain, ModelsConfig, PlaneConfig, StoreConfig, load::Sources},
     llm::{Model, adapters, tokens::TokenMeter},
     plane::{self, PlaneApi, client::PlaneClient, credentials::Credentials, facts::Facts, oauth::OAuthClient},
     server::{self, Parts, arrivals::Arrivals, control},
@@ -71,6 +73,7 @@ pub(super) struct App {
     store: Arc<dyn Store>,
     agent: Arc<Agent>,
     arrivals: Arc<Arrivals>,
+    reception: Option<Arc<Reception>>,
     router: axum::Router,
     control: Option<tokio::net::UnixListener>,
 }
@@ -99,7 +102,9 @@ impl App {
         };
         let agent = Arc::new(agent(&config, seams, library.clone()));
         let arrivals = Arc::<Arrivals>::default();
-        let edge = Edge { credentials, arrivals: arrivals.clone(), library, metrics, notice };
+        let reception = reception(&config, store.clone());
+        let reached = reception.clone();
+        let edge = Edge { credentials, reception: reached, arrivals: arrivals.clone(), library, metrics, notice };
         let router = router(&config, store.clone(), edge);
         let listener = TcpListener::bind(config.server.listen)
             .await
@@ -108,7 +113,7 @@ impl App {
         let control = control::bind(&config.store.data_dir).inspect_err(|error| {
             tracing::error!(%error, "no control socket; `aileron installations`, `letters` and `usage` cannot ask this server");
         });
-        Ok(Self { config, listener, address, store, agent, arrivals, router, control: control.ok() })
+        Ok(Self { config, listener, address, store, agent, arrivals, reception, router, control: control.ok() })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -134,6 +139,9 @@ impl App {
                 () = connections.cancelled() => Ok(()),
             }
         });
+        if let Some(poll) = poll(&self.config.plane, &self.agent, self.reception.as_ref()) {
+            tasks.spawn(poll.run(shutdown.clone()));
+        }
         let worker = Worker::new(
             self.agent.clone(),
             self.store.clone(),
@@ -207,21 +215,22 @@ fn notice(opened: &Opened) -> Option<String> {
 struct Edge {
     credentials: Arc<Credentials>,
     arrivals: Arc<Arrivals>,
+    reception: Option<Arc<Reception>>,
     library: Arc<Library>,
     metrics: PrometheusHandle,
     notice: Option<String>,
 }
 
 fn router(config: &Config, store: Arc<dyn Store>, edge: Edge) -> axum::Router {
-    let Edge { credentials, arrivals, library, metrics, notice } = edge;
+    let Edge { credentials, arrivals, reception, library, metrics, notice } = edge;
     let redirect = config.plane.oauth.as_ref();
     server::router(Parts {
-        store: store.clone(),
+        store,
         webhook_secrets: config.plane.webhook_secrets.clone(),
         client_id: redirect.map(|oauth| oauth.client_id.clone()),
         secure_cookies: redirect.is_some_and(|oauth| oauth.redirect_uri.scheme() == "https"),
         arrivals,
-        reception: reception(config, store),
+        reception,
         credentials,
         max_body_bytes: config.server.max_body_bytes,
         prompt_grace: config.agent.prompt_grace,
@@ -232,11 +241,20 @@ fn router(config: &Config, store: Arc<dyn Store>, edge: Edge) -> axum::Router {
 }
 
 /// Who receives comments, where people talk to the agent in those.
-fn reception(config: &Config, store: Arc<dyn Store>) -> Option<Reception> {
+fn reception(config: &Config, store: Arc<dyn Store>) -> Option<Arc<Reception>> {
     match &config.plane.channel {
         ChannelConfig::Runs => None,
-        ChannelConfig::Comments(comments) => Some(Reception::new(store, comments)),
+        ChannelConfig::Comments(comments) => Some(Arc::new(Reception::new(store, comments))),
     }
+}
+
+/// Who looks for comments that no webhook tells of, where that is asked for.
+fn poll(config: &PlaneConfig, agent: &Arc<Agent>, reception: Option<&Arc<Reception>>) -> Option<Poll> {
+    let ChannelConfig::Comments(comments) = &config.channel else { return None };
+    let (reception, workspace) = (reception?, config.fixed.as_ref()?.workspace_id);
+    let wanted = !comments.poll.is_zero();
+    let projects = comments.projects.clone();
+    wanted.then(|| Poll::new(agent.clone(), reception.clone(), workspace, projects, comments.poll))
 }
 
 /// A model and those that take its place.

@@ -201,7 +201,8 @@ impl Resolver<'_> {
         };
         let webhook_secrets: Vec<_> =
             raw.webhook_secrets.iter().filter_map(|raw| self.secret("plane.webhook_secrets", raw)).collect();
-        if raw.webhook_secrets.is_empty() {
+        // Whoever looks for comments needs no webhook.
+        if raw.webhook_secrets.is_empty() && raw.comments.poll_secs.unwrap_or(0) == 0 {
             self.complain(
                 "plane.webhook_secrets",
                 "missing: set it, or PLANE_WEBHOOK_SECRET, to the secret Plane signs webhooks with",

@@ -18,6 +18,7 @@ use super::{
     ItemOrder, PlaneApi, PlaneError, RunStatus,
     budget::{Lane, WritePass},
     credentials::Credentials,
+    thread::Heard,
     wire::{attached, list, record, spoken, write},
 };
 use crate::{
@@ -38,6 +39,8 @@ use crate::{
 const ITEM_EXPANSION: (&str, &str) = ("expand", "state,assignees,labels,project,created_by,parent");
 /// Pages of a hundred comments read in search of one that was added lately.
 const MOST_COMMENT_PAGES: u32 = 30;
+/// Comments looked at for what no webhook told of.
+const MOST_OVERHEARD: u32 = 50;
 /// The group of the hidden state of items not yet accepted.
 const TRIAGE_GROUP: &str = "triage";
 
@@ -163,6 +166,19 @@ impl PlaneApi for PlaneClient {
         // What only shows our own progress is gone in a moment.
         let lasting = found.items.into_iter().filter(|(is_progress, _)| !is_progress).map(|(_, comment)| comment);
         Ok(Page { items: lasting.collect(), total: found.total, more: found.more })
+    }
+
+    async fn overheard(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+    ) -> Result<Vec<Heard>, PlaneError> {
+        let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "comments"];
+        let call = Call { workspace, what: "the comments", path: &path, query: &[], lane: Lane::Read };
+        let page = self.caller.page(&call, 0, MOST_OVERHEARD, spoken::spoken).await?;
+        let heard = |comment| Heard { workspace, project, work_item: id, comment, edited_from: None };
+        Ok(page.items.into_iter().map(heard).collect())
     }
 
     async fn comment(

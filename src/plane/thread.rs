@@ -74,8 +74,8 @@ pub enum Call {
     ByName,
     /// It names nobody.
     Unnamed,
-    /// It mentions somebody else.
-    ToOthers,
+    /// It mentions somebody else, or says nothing.
+    Elsewhere,
 }
 
 /// What a comment means to the agent, all that is around it left aside.
@@ -126,10 +126,10 @@ impl Rule {
         let behind_name = self.names.iter().find_map(|name| behind(&text, name));
         let call = if users.contains(&self.bot) || behind_name.is_some() {
             Call::ByName
-        } else if users.is_empty() {
+        } else if users.is_empty() && !text.trim().is_empty() {
             Call::Unnamed
         } else {
-            Call::ToOthers
+            Call::Elsewhere
         };
         let words = behind_name.unwrap_or(&text).trim_matches(|c: char| c.is_whitespace() || ".,:;!".contains(c));
         Meaning { call, stop: STOPS.iter().any(|stop| words.eq_ignore_ascii_case(stop)) }
@@ -201,7 +201,7 @@ pub fn conversation(root: CommentId, mut all: Vec<Spoken>, rule: &Rule) -> Vec<C
         let near = last.filter(|talk| talk.at.zip(at).is_none_or(|(last, at)| rule.follows(last, at)));
         let joined = match (comment.parent, meaning.call) {
             _ if comment.id == root => Some(root),
-            (_, Call::ToOthers) => None,
+            (_, Call::Elsewhere) => None,
             // A reply belongs where it replies, and begins a conversation there if it calls on the agent.
             (Some(parent), Call::ByName) => Some(threads.get(&parent).copied().unwrap_or(parent)),
             (Some(parent), Call::Unnamed) => threads.get(&parent).copied(),

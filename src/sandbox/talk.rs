@@ -278,8 +278,12 @@ fn add_comment_as(
 ) {
     let (access, external, now) = ("INTERNAL".to_owned(), External::default(), Timestamp::now());
     let comment = Comment { id, html, access, actor, parent, external, created_at: now, updated_at: now, run };
+    let counts_as_change = world.edition == Edition::Community;
     if let Some(item) = world.item_mut(item) {
         item.comments.push(comment);
+        if counts_as_change {
+            item.updated_at = now;
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
         },
         write::{ItemFields, Target},
     },
-    plane::{ItemOrder, RunStatus, WritePass},
+    plane::{ItemOrder, RunStatus, WritePass, thread::Heard},
 };
 
 /// Takes activities and nothing else.
@@ -96,6 +96,9 @@ impl PlaneApi for Board {
         _: u32,
         _: u32,
     ) -> Result<Page<Comment>, PlaneError> {
+        not_asked()
+    }
+    async fn overheard(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<Vec<Heard>, PlaneError> {
         not_asked()
     }
     async fn comment(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId, _: CommentId) -> Result<Comment, PlaneError> {

@@ -19,7 +19,7 @@ use crate::{
         },
         write::{ItemFields, Target},
     },
-    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
+    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass, thread},
 };
 
 type Got<T> = Result<T, PlaneError>;
@@ -133,6 +133,10 @@ impl PlaneApi for Stage {
         per_page: u32,
     ) -> Got<Page<Comment>> {
         self.real.comments(workspace, project, id, page, per_page).await
+    }
+
+    async fn overheard(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<thread::Heard>> {
+        self.real.overheard(workspace, project, id).await
     }
 
     async fn comment(

@@ -66,12 +66,13 @@ fn a_comment_calls_on_the_agent_by_mention_or_by_name() {
         ("<p>I asked @aileron before</p>".to_owned(), Call::Unnamed, false),
         (format!("<blockquote><p>{}</p></blockquote><p>what was that?</p>", mention(BOT)), Call::Unnamed, false),
         (format!("<blockquote><p>{0}</p></blockquote><p>{0} again</p>", mention(BOT)), Call::ByName, false),
-        (format!("<p>{} what do you think?</p>", mention(BOB)), Call::ToOthers, false),
+        (format!("<p>{} what do you think?</p>", mention(BOB)), Call::Elsewhere, false),
         ("<p>Stop.</p>".to_owned(), Call::Unnamed, true),
         (format!("<p>{} stop!</p>", mention(BOT)), Call::ByName, true),
         ("<p>@aileron stop</p>".to_owned(), Call::ByName, true),
         ("<p>stop looking at that</p>".to_owned(), Call::Unnamed, false),
-        (String::new(), Call::Unnamed, false),
+        (String::new(), Call::Elsewhere, false),
+        ("<p></p>".to_owned(), Call::Elsewhere, false),
     ];
     for (html, call, stop) in cases {
         assert_eq!(rule().meaning(&html), Meaning { call, stop }, "{html}");

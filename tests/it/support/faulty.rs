@@ -28,7 +28,7 @@ use aileron::{
         write::{ItemFields, Target},
     },
     llm::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard},
-    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass},
+    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass, thread::Heard},
     store::{
         Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
         StoreError, Waiting,
@@ -459,6 +459,10 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         per_page: u32,
     ) -> Got<Page<Comment>> {
         self.seams.plane("comments", self.inner.comments(workspace, project, id, page, per_page)).await
+    }
+
+    async fn overheard(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<Heard>> {
+        self.seams.plane("overheard", self.inner.overheard(workspace, project, id)).await
     }
 
     async fn comment(

@@ -189,10 +189,10 @@ impl World {
         Self { plane, config, http, credentials, library, metrics }
     }
 
-    fn reception(&self, store: &Arc<dyn Store>) -> Option<Reception> {
+    fn reception(&self, store: &Arc<dyn Store>) -> Option<Arc<Reception>> {
         match &self.config.channel {
             ChannelConfig::Runs => None,
-            ChannelConfig::Comments(config) => Some(Reception::new(Arc::clone(store), config)),
+            ChannelConfig::Comments(config) => Some(Arc::new(Reception::new(Arc::clone(store), config))),
         }
     }
 }
