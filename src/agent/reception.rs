@@ -5,6 +5,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use super::journal::{self, Entry};
@@ -15,7 +16,10 @@ use crate::{
         event::{Prompt, RunEvent, RunEventKind, RunInfo},
         ids::{ActivityId, CommentId, RunId, UserId, WorkItemId},
     },
-    plane::thread::{Call, Heard, Rule},
+    plane::{
+        thread::{Call, Heard, Rule},
+        webhook::item::Handed,
+    },
     store::{RunState, RunView, Store, StoreError},
 };
 
@@ -28,6 +32,8 @@ const MOST_ON_ITEM: usize = 8;
 pub struct Reception {
     store: Arc<dyn Store>,
     rule: Rule,
+    on_assignment: bool,
+    label: Option<String>,
     /// The conversations on each work item, the newest last; read from the store at the first comment.
     known: Mutex<Option<HashMap<WorkItemId, Vec<RunInfo>>>>,
 }
@@ -35,7 +41,8 @@ pub struct Reception {
 impl Reception {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, config: &CommentsConfig) -> Self {
-        Self { store, rule: Rule::new(config), known: Mutex::default() }
+        let (on_assignment, label) = (config.on_assignment, config.label.clone());
+        Self { store, rule: Rule::new(config), on_assignment, label, known: Mutex::default() }
     }
 
     /// What a comment asks of the agent; `None` for one that does not concern it.
@@ -56,11 +63,7 @@ impl Reception {
             }
         }
         let mut known = self.known.lock().await;
-        let known = match &mut *known {
-            Some(known) => known,
-            unread => unread.insert(self.read_known().await?),
-        };
-        let on_item = known.entry(heard.work_item).or_default();
+        let on_item = self.known_on(&mut known, heard.work_item).await?;
         let joined = match self.of_thread(heard).await? {
             Some(run) => Some(run),
             None => match meaning.call {
@@ -79,6 +82,63 @@ impl Reception {
             None => return Ok(None),
         };
         Ok(Some(event(run, heard, person, meaning.stop)))
+    }
+
+    /// What handing a work item over asks of the agent, where the configuration says that it asks something.
+    /// The conversation is the work item's, with no comment at its root.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn take(&self, handed: &Handed) -> Result<Option<RunEvent>, StoreError> {
+        let Some(event) = self.asked(handed) else { return Ok(None) };
+        let mut known = self.known.lock().await;
+        let on_item = self.known_on(&mut known, handed.work_item).await?;
+        if on_item.iter().all(|run| run.id != event.run.id) {
+            on_item.push(event.run.clone());
+        }
+        Ok(Some(event))
+    }
+
+    fn asked(&self, handed: &Handed) -> Option<RunEvent> {
+        let person = self.rule.human(handed.by)?;
+        let assigned = self.on_assignment && handed.assigned.contains(&self.rule.bot());
+        let label = self.label.as_ref().filter(|label| handed.labelled.contains(label));
+        let body = match (assigned, label) {
+            (true, _) => {
+                "I assigned this work item to you. See what it asks for, and do it as far as you can.".to_owned()
+            }
+            (false, Some(label)) => {
+                format!("I put the label {label} on this work item. See what it asks for, and do it as far as you can.")
+            }
+            (false, None) => return None,
+        };
+        let run = RunInfo {
+            id: RunId(handed.work_item.0),
+            workspace: handed.workspace,
+            project: Some(handed.project),
+            work_item: Some(handed.work_item),
+            agent_user: Some(self.rule.bot()),
+            creator: Some(person),
+            comment: None,
+            source_comment: None,
+        };
+        let activity = Some(ActivityId(named(&format!("{}/{}/{assigned}", handed.work_item, handed.at))));
+        let written_at = handed.at.parse().ok();
+        let kind = RunEventKind::Prompted(Prompt { activity, body, actor: Some(person), written_at });
+        Some(RunEvent { run, kind })
+    }
+
+    /// The known conversations on a work item.
+    async fn known_on<'a>(
+        &self,
+        known: &'a mut Option<HashMap<WorkItemId, Vec<RunInfo>>>,
+        item: WorkItemId,
+    ) -> Result<&'a mut Vec<RunInfo>, StoreError> {
+        let known = match known {
+            Some(known) => known,
+            unread => unread.insert(self.read_known().await?),
+        };
+        Ok(known.entry(item).or_default())
     }
 
     async fn read_known(&self) -> Result<HashMap<WorkItemId, Vec<RunInfo>>, StoreError> {
@@ -164,6 +224,14 @@ impl Reception {
         on_item.push(run.clone());
         run
     }
+}
+
+/// An id that the same name always has.
+fn named(name: &str) -> uuid::Uuid {
+    let digest = Sha256::digest(name.as_bytes());
+    let mut bytes = [0_u8; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// Whether a conversation had begun at that time: what was written before is no part of it, however late its

@@ -114,8 +114,13 @@ impl Rule {
     /// The person who wrote a comment, if it is one whose words may be a request.
     #[must_use]
     pub fn person(&self, comment: &Spoken) -> Option<UserId> {
-        let is_other = |author: &UserId| *author != self.bot && !self.ignore.contains(author);
-        comment.author.filter(is_other).filter(|_| comment.mark.is_none() && !comment.foreign)
+        comment.author.and_then(|author| self.human(author)).filter(|_| comment.mark.is_none() && !comment.foreign)
+    }
+
+    /// The user, unless it is the agent's own or one that is ignored.
+    #[must_use]
+    pub fn human(&self, user: UserId) -> Option<UserId> {
+        (user != self.bot && !self.ignore.contains(&user)).then_some(user)
     }
 
     /// What a comment means. What it quotes calls on nobody.

@@ -4,6 +4,7 @@
 //! or as objects, and much may be missing. Call this only after the signature is verified.
 
 pub mod comment;
+pub mod item;
 
 use serde_json::Value;
 

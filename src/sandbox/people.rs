@@ -57,4 +57,10 @@ impl Sandbox {
             item.updated_at = jiff::Timestamp::now();
         }
     }
+
+    /// A person assigns a work item to somebody, besides those who have it.
+    pub fn assign(&self, workspace: usize, work_item: &str, author: &str, to: &str) {
+        known(self.shared.assign(workspace, work_item, author, to));
+        self.shared.deliver_due();
+    }
 }

@@ -171,6 +171,20 @@ impl Shared {
         Ok(comment)
     }
 
+    /// A person assigns a work item to somebody; the webhook tells of it.
+    pub(super) fn assign(&self, workspace: usize, work_item: &str, author: &str, to: &str) -> Result<(), Unknown> {
+        let mut world = self.lock();
+        let place = place(&world, workspace, work_item, author)?;
+        let home = &world.workspaces[workspace];
+        let to = home.person(to).map(|person| person.id).ok_or_else(|| Unknown::Person(to.to_owned()))?;
+        let item = world.item_mut(place.item).ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?;
+        let before = item.assignees.clone();
+        item.assignees.push(to);
+        item.updated_at = Timestamp::now();
+        webhook::tell_of_assignment(&mut world, place.item, place.author, &before);
+        Ok(())
+    }
+
     /// Sends what is due in the background.
     pub(super) fn deliver_due(self: &Arc<Self>) {
         let due = std::mem::take(&mut self.lock().due);

@@ -13,9 +13,9 @@ use super::{
     json,
     plan::{Shape, Which},
     run::{Activity, Run},
-    world::{Workspace, World, time},
+    world::{Person, Workspace, World, time},
 };
-use crate::domain::ids::CommentId;
+use crate::domain::ids::{CommentId, UserId, WorkItemId};
 
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -88,6 +88,30 @@ pub(super) fn comment_event(
         },
     });
     Some(("issue_comment".to_owned(), python_json(&body).into_bytes()))
+}
+
+/// Queues the webhook about a work item whose assignees were others before.
+pub(super) fn tell_of_assignment(world: &mut World, item: WorkItemId, actor: UserId, before: &[UserId]) {
+    if world.edition != Edition::Community {
+        return;
+    }
+    let found = world.workspaces.iter().find_map(|workspace| {
+        let project = workspace.projects.iter().find(|project| project.item(item).is_some())?;
+        Some((workspace, project, project.item(item)?))
+    });
+    let Some((workspace, project, item)) = found else { return };
+    let person = |id: &UserId| workspace.people.iter().find(|person| person.id == *id).map(Person::to_json);
+    let mut data = json::item(workspace, project, item);
+    data["assignees"] = item.assignees.iter().filter_map(person).collect();
+    let body = json!({
+        "event": "issue", "action": "updated", "webhook_id": workspace.webhook, "workspace_id": workspace.id,
+        "data": data,
+        "activity": {
+            "field": "assignees", "new_value": item.assignees, "old_value": before, "actor": person(&actor),
+            "old_identifier": null, "new_identifier": null,
+        },
+    });
+    world.due.push(("issue".to_owned(), python_json(&body).into_bytes()));
 }
 
 /// What Plane puts into `X-Plane-Signature`.

@@ -21,6 +21,7 @@ use crate::{
         webhook::{
             self, Incoming,
             comment::{self, Overheard},
+            item,
         },
     },
     store::{Accepted, Letter},
@@ -63,21 +64,21 @@ async fn listen(
     event: Option<&str>,
     body: &[u8],
 ) -> Result<StatusCode, HttpError> {
-    let heard = match comment::overhear(event, body) {
-        Overheard::Comment(heard) => heard,
-        Overheard::Ignored { why } => {
-            count("ignored");
-            tracing::debug!(event, why, "a webhook is ignored");
-            return Ok(StatusCode::OK);
-        }
-        Overheard::Unreadable { reason } => return keep(parts, event, body, reason).await,
+    let placed = match item::handed(event, body) {
+        Some(handed) if parts.credentials.slug(handed.workspace).is_some() => reception.take(&handed).await,
+        Some(_) | None => match comment::overhear(event, body) {
+            Overheard::Comment(heard) if parts.credentials.slug(heard.workspace).is_some() => {
+                reception.place(&heard).await
+            }
+            Overheard::Comment(_) => Ok(None),
+            Overheard::Ignored { why } => {
+                tracing::debug!(event, why, "a webhook is ignored");
+                Ok(None)
+            }
+            Overheard::Unreadable { reason } => return keep(parts, event, body, reason).await,
+        },
     };
-    if parts.credentials.slug(heard.workspace).is_none() {
-        count("ignored");
-        tracing::debug!(workspace = %heard.workspace, "a comment of a workspace without credentials is ignored");
-        return Ok(StatusCode::OK);
-    }
-    match reception.place(&heard).await {
+    match placed {
         Ok(Some(event)) => accept(parts, event).await,
         Ok(None) => {
             count("ignored");
@@ -85,7 +86,7 @@ async fn listen(
         }
         Err(error) => {
             count("not_stored");
-            tracing::error!(%error, "a comment cannot be placed");
+            tracing::error!(%error, "what a webhook asks for cannot be placed");
             Err(HttpError::NotStored)
         }
     }

@@ -196,6 +196,31 @@ async fn where_no_webhook_comes_comments_are_looked_for() {
     assert_eq!(app.model.requests().len(), 3, "two prompts and the fence");
 }
 
+#[tokio::test]
+async fn an_assignment_is_a_request_where_that_is_wanted() {
+    for wanted in [true, false] {
+        let app = Channel::Comments
+            .setup()
+            .rule(|_| Some(Turn::says("I looked at it.")))
+            .set("AILERON__PLANE__COMMENTS__ON_ASSIGNMENT", if wanted { "true" } else { "false" })
+            // The stand-in counts only mentions as the beginning of a conversation.
+            .tolerate("in a conversation that nobody began")
+            .start()
+            .await;
+        app.plane.assign(0, "MOB-3", AUTHOR, "bob");
+        app.plane.assign(0, "MOB-3", AUTHOR, "aileron");
+        let answered = |plane: &Sandbox| {
+            plane.comments(0, "MOB-3").last().is_some_and(|comment| comment.html == "<p>I looked at it.</p>")
+        };
+        if wanted {
+            assert!(app.plane.until_all(answered, LIMIT).await, "{:#?}", app.plane.comments(0, "MOB-3"));
+            assert!(app.model.until_request(1).await.mentions("I assigned this work item to you."));
+        }
+        app.fence().await;
+        assert_eq!(app.model.requests().len(), if wanted { 2 } else { 1 });
+    }
+}
+
 /// What a real server sent while comments were written, edited and imported, one mention among them.
 #[tokio::test]
 async fn the_recorded_deliveries_make_one_conversation_and_no_more() {
