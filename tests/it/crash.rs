@@ -21,7 +21,12 @@ use crate::support::{
 
 /// What the model says beside its calls. It is shown or not, depending on how soon it comes after the
 /// thought before, and so the undisturbed run need not show it.
-const BESIDE_CALLS: &[&str] = &["thought: I look it up.", "thought: I put it in order."];
+const BESIDE_CALLS: &[&str] = &[
+    "thought: I look it up.",
+    "thought: I put it in order.",
+    // So is a call that a stop overtakes.
+    r#"action {"arguments":{"key":"MOB-1"},"tool":"read_work_item"}"#,
+];
 
 /// So many tokens are never used up.
 const WIDE: u32 = 1_000_000;
