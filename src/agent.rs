@@ -5,10 +5,14 @@
 //! by folding what was written. [`narrator`] shows progress and may lose some of it; the terminal
 //! activity is posted by [`turn`] alone.
 
+pub mod approval;
 pub mod budget;
+mod card;
+pub mod changes;
+mod claims;
 pub mod compaction;
 pub mod context;
-mod effects;
+pub mod effects;
 mod fence;
 pub mod gist;
 pub mod guidance;
@@ -16,6 +20,7 @@ pub mod intake;
 pub mod journal;
 pub mod models;
 pub mod narrator;
+pub mod policy;
 mod polish;
 pub mod poll;
 pub mod preview;
@@ -25,6 +30,7 @@ pub mod reception;
 mod request;
 pub mod sentences;
 pub mod session;
+pub mod sight;
 pub mod skills;
 mod speak;
 pub mod step;
@@ -36,8 +42,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use self::{guidance::Guidance, models::Models, prompts::library::Library};
+use self::{guidance::Guidance, models::Models, policy::switch::WriteSwitch, prompts::library::Library};
 use crate::{
+    config::WritesConfig,
     domain::ids::WorkspaceId,
     llm::{Model, tokens::TokenMeter},
     plane::{PlaneApi, credentials::Credentials, facts::Facts},
@@ -52,13 +59,17 @@ pub struct Agent {
     pub plane: Arc<dyn PlaneApi>,
     pub facts: Facts,
     pub models: Models,
-    /// Counts the tokens of the usual model.
+    /// Counts the tokens of the usual model, and of those that have no meter of their own.
     pub meter: Arc<TokenMeter>,
     /// Prompts, skills and tools as they are edited.
     pub library: Arc<Library>,
     pub guidance: Guidance,
     pub credentials: Arc<Credentials>,
     pub limits: Limits,
+    /// How much may be changed, where, and who decides.
+    pub writes: WritesConfig,
+    /// The operator's switch for all of that.
+    pub switch: WriteSwitch,
     /// The time zone the model is told times in; `None` for the project's own.
     pub time_zone: Option<String>,
     /// Everything the agent runs in the background, so that shutdown can wait for it.
@@ -66,13 +77,21 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// The workspace's model. A skill may want another, which is not built so far.
+    /// The workspace's model, or the one that a skill in force asks for.
     fn model_of(&self, workspace: WorkspaceId, wanted: Option<&str>) -> Arc<dyn Model> {
-        let model = self.models.of(workspace);
-        if let Some(other) = wanted.filter(|name| *name != model.name()) {
-            tracing::debug!(wanted = other, "a skill asks for a model that is not built; the workspace's own is used");
+        let own = self.models.of(workspace);
+        let wanted = wanted.filter(|name| *name != own.name());
+        let other = wanted.and_then(|name| self.models.wanted(workspace, name));
+        if let (Some(name), None) = (wanted, other) {
+            // The configuration has changed since the skill was taken.
+            tracing::debug!(wanted = name, "a skill asks for a model that is not there; the workspace's own is used");
         }
-        Arc::clone(model)
+        Arc::clone(other.unwrap_or(own))
+    }
+
+    /// What counts the tokens of a model.
+    fn meter_of(&self, model: &dyn Model) -> &Arc<TokenMeter> {
+        self.models.meter(model.name()).unwrap_or(&self.meter)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod audit;
 mod chat;
 mod check;
 mod demo;
@@ -10,6 +11,7 @@ mod serve;
 mod shown;
 mod side;
 mod usage;
+mod writes;
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
@@ -47,6 +49,10 @@ enum Command {
     Installations(inspect::Options),
     /// List signed webhooks that could not be read.
     Letters(inspect::Options),
+    /// Tell what was changed in Plane, who asked for it and who approved it.
+    Audit(audit::Options),
+    /// Switch all changes off or on, or say how that stands.
+    Writes(writes::Options),
     /// Tell what the models cost, by day, workspace, model or run.
     Usage(usage::Options),
 }
@@ -68,6 +74,8 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Chat(options) => chat::main(&sources, &options).await,
             Command::Installations(options) => inspect::installations(&sources, &options).await,
             Command::Letters(options) => inspect::letters(&sources, &options).await,
+            Command::Audit(options) => audit::main(&sources, &options).await,
+            Command::Writes(options) => writes::main(&sources, &options),
             Command::Usage(options) => usage::main(&sources, &options).await,
         }
     });

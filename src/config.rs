@@ -12,6 +12,7 @@ mod model;
 mod origin;
 mod raw;
 mod resolve;
+mod writes;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -23,6 +24,7 @@ pub use self::model::{
     AuthHeader, BudgetConfig, CardOverrides, CredentialConfig, ErrorClass, MaxTokensField, ModelChain, ModelConfig,
     ModelsConfig, PromptCache, ProviderConfig, ReasoningStyle, RemoteConfig, RemoteKind, SpendLimit, SystemRole,
 };
+pub use self::writes::{ProjectName, WritePolicy, WritesConfig};
 use crate::domain::ids::{PageId, UserId, WorkspaceId};
 
 /// Everything the program may be told from outside, checked and resolved.
@@ -38,6 +40,8 @@ pub struct Config {
     pub budget: BudgetConfig,
     /// How people work in the projects, as far as they wrote it down for the agent.
     pub guidance: Vec<GuidanceConfig>,
+    /// How much the agent may change, where, and who decides.
+    pub writes: WritesConfig,
     pub log: LogConfig,
 }
 
@@ -45,8 +49,9 @@ impl Config {
     /// What is said about the texts people edit.
     #[must_use]
     pub fn texts(&self) -> TextsConfig {
-        let AgentConfig { prompts_dir, tools_dir, writes, .. } = self.agent.clone();
-        TextsConfig { prompts_dir, tools_dir, model_names: self.model_names.clone(), writes }
+        let AgentConfig { prompts_dir, tools_dir, .. } = self.agent.clone();
+        let offer_writes = self.writes.permit_some();
+        TextsConfig { prompts_dir, tools_dir, model_names: self.model_names.clone(), offer_writes }
     }
 }
 
@@ -139,8 +144,6 @@ pub struct AgentConfig {
     pub prompt_grace: Duration,
     /// At shutdown, how long running turns may go on before they are handed back.
     pub drain: Duration,
-    /// Whether the agent may change anything but its own replies.
-    pub writes: WritePolicy,
     /// How often known runs are looked at for prompts and stops whose events never came; zero is never.
     pub sweep: Duration,
 }
@@ -153,7 +156,7 @@ pub struct TextsConfig {
     /// The names of all models, which skills may ask for.
     pub model_names: Vec<String>,
     /// Whether the tools that change something are offered.
-    pub writes: WritePolicy,
+    pub offer_writes: bool,
 }
 
 /// Guidance for one project.
@@ -168,16 +171,6 @@ pub struct GuidanceConfig {
     pub page: Option<PageId>,
     /// A work item whose description does, such as `MOB-1`.
     pub work_item: Option<(String, u64)>,
-}
-
-/// What becomes of a tool call that would change something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WritePolicy {
-    /// The tools are not offered.
-    Deny,
-    /// It is carried out.
-    Allow,
 }
 
 #[derive(Debug, Clone)]

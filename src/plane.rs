@@ -6,10 +6,12 @@
 mod budget;
 pub mod client;
 pub mod credentials;
+mod deed;
 pub mod facts;
 pub mod html;
 pub mod markdown;
 pub mod oauth;
+mod project;
 pub mod signature;
 pub mod thread;
 pub mod webhook;
@@ -19,24 +21,31 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use self::budget::WritePass;
 use self::thread::Heard;
+pub use self::{
+    budget::WritePass,
+    deed::{Carried, DeedApi},
+    project::ProjectApi,
+};
 use crate::domain::{
     activity::{Draft, Posted, RunActivity},
     disposition::Disposition,
     event::RunInfo,
-    ids::{CommentId, PageId, ProjectId, StepKey, WorkItemId, WorkspaceId},
+    ids::{CommentId, FileId, PageId, ProjectId, StepKey, WorkItemId, WorkspaceId},
     work_item::{
-        Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-        State, WorkItem,
+        Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project, Relation,
+        SearchHit, State, WorkItem,
     },
     write::{ItemFields, Target},
 };
 
+/// What Plane says of a path it does not have; of a record it does not have it says something else.
+const NO_SUCH_PATH: &str = "Page not found.";
+
 /// The calls we make to Plane. Every call stays inside the given workspace and is authenticated
 /// with that workspace's installation.
 #[async_trait]
-pub trait PlaneApi: Send + Sync {
+pub trait PlaneApi: DeedApi + ProjectApi {
     /// Posts one activity. Not idempotent by itself: after an unknown outcome list the activities
     /// and look for the draft's key.
     async fn post_activity(&self, workspace: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError>;
@@ -144,6 +153,16 @@ pub trait PlaneApi: Send + Sync {
         id: WorkItemId,
     ) -> Result<Vec<Attachment>, PlaneError>;
 
+    /// What is in a file of the work item's project, be it attached or shown in a text, from its
+    /// beginning and at most so many bytes. Plane only names where it lies; no credential goes there.
+    async fn file(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        file: FileId,
+        limit_bytes: usize,
+    ) -> Result<FileContent, PlaneError>;
+
     /// The project's newest work items, at most 100, in a line each. The children of a work item are
     /// found among them, and the names behind ids.
     async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Page<ItemTitle>, PlaneError>;
@@ -158,8 +177,11 @@ pub trait PlaneApi: Send + Sync {
 
     async fn labels(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Label>, PlaneError>;
 
-    /// The project's members. Plane also lists removed ones and tells no role.
+    /// The project's members. Community Edition also lists removed ones and tells no role.
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Person>, PlaneError>;
+
+    /// Everyone in the workspace, with their role in it. Plane does not tell it to guests.
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Vec<Person>, PlaneError>;
 
     /// Waits for the right to send one change. Nothing has been sent when this is given up.
     async fn write_pass(&self, workspace: WorkspaceId) -> Result<WritePass, PlaneError>;
@@ -287,6 +309,24 @@ impl PlaneError {
                 Disposition::TellModel
             }
             Self::NotInstalled(_) | Self::Unauthorized { .. } => Disposition::GiveUp,
+        }
+    }
+
+    /// Whether this Plane has no such call at all, as editions differ in what they have.
+    #[must_use]
+    pub fn no_such_call(&self) -> bool {
+        match self {
+            Self::NotFound { message, .. } => message == NO_SUCH_PATH,
+            Self::Refused { status, .. } => *status == 405,
+            Self::NotInstalled(_)
+            | Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::RateLimited { .. }
+            | Self::Taken { .. }
+            | Self::Server { .. }
+            | Self::Transport { .. }
+            | Self::Malformed { .. }
+            | Self::Book(_) => false,
         }
     }
 

@@ -8,8 +8,10 @@
 mod activity_body;
 mod api;
 mod comment_writes;
+mod deeds;
 mod demo;
 mod edition;
+mod files;
 mod item_writes;
 mod json;
 mod listing;
@@ -18,6 +20,8 @@ mod oauth;
 mod people;
 mod picture;
 mod plan;
+mod plans;
+mod project_writes;
 mod reads;
 mod route;
 mod run;
@@ -249,6 +253,14 @@ impl Sandbox {
         let found = world.workspaces.get(workspace).and_then(|workspace| workspace.item_by_key(work_item));
         let (_, item) = known(found.ok_or_else(|| Unknown::WorkItem(work_item.to_owned())));
         item.comments.iter().map(|comment| item.picture_of(comment, world.name_of(comment.actor))).collect()
+    }
+
+    /// A work item's priority.
+    #[must_use]
+    pub fn priority(&self, workspace: usize, work_item: &str) -> String {
+        let world = self.shared.lock();
+        let found = world.workspaces.get(workspace).and_then(|workspace| workspace.item_by_key(work_item));
+        known(found.map(|(_, item)| item.priority.clone()).ok_or_else(|| Unknown::WorkItem(work_item.to_owned())))
     }
 
     /// Adds an empty work item to the first project of a workspace and gives its key.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     event::{Prompt, RunEvent, RunInfo},
-    ids::{RunId, WorkItemId},
+    ids::{RunId, WorkItemId, WorkspaceId},
     installation::InstallationBook,
     usage::{ModelReply, Spent, UsageRow},
 };
@@ -79,6 +79,10 @@ pub trait Store: InstallationBook {
 
     /// What was spent on these days, both included: a row for each day, workspace and model, in that order.
     async fn usage(&self, from: Date, until: Date) -> Result<Vec<UsageRow>, StoreError>;
+
+    /// How many changes in Plane were begun in this workspace on this day; of a day before the newest that
+    /// had any, nothing is known.
+    async fn changes_on(&self, workspace: WorkspaceId, day: Date) -> Result<u64, StoreError>;
 
     /// Wake-ups, from now on. A slow receiver may miss some and must poll as well.
     fn signals(&self) -> tokio::sync::broadcast::Receiver<Signal>;
@@ -166,6 +170,8 @@ pub struct JournalStep {
     pub stop_consumed: bool,
     /// Replies of models among them, to be counted with them.
     pub replies: Vec<ModelReply>,
+    /// How many changes in Plane they begin, on which day (UTC), to be counted for the workspace.
+    pub changes: Option<(Date, u32)>,
     /// The number of the first entry that later claims are to be given, counted over all entries ever
     /// appended. What stands before stays readable through [`Store::run`].
     pub fold_from: Option<u64>,

@@ -5,35 +5,58 @@
 //! step key) is in [`ToolCx`].
 
 pub mod add_comment;
+pub mod add_link;
+pub mod archive_work_item;
 pub mod ask_user;
+pub mod change_cycle;
+pub mod change_module;
+pub mod create_label;
+pub mod create_page;
 pub mod create_work_item;
+pub mod delete_comment;
+pub mod delete_work_item;
 pub mod describe;
+pub mod edit_comment;
 pub mod find_similar_work_items;
 mod item_change;
+pub mod list_intake;
 pub mod list_project_facts;
 pub mod list_work_items;
 pub mod load_skill;
+mod own_comment;
+pub mod read_attachment;
 pub mod read_comments;
 pub mod read_work_item;
+pub mod relate_work_items;
 mod resolve;
+pub mod rights;
 mod schema;
 pub mod search_work_items;
 mod similar;
 mod target;
 pub mod told;
 pub mod toolbox;
+pub mod triage_intake;
+pub mod undo;
+pub mod unrelate_work_items;
 pub mod update_work_item;
 pub mod when;
-mod write;
+pub mod write;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::{told::Told, toolbox::Toolbox, when::When, write::WriteTool};
+pub use self::{rights::Rights, told::Told, toolbox::Toolbox, when::When, write::WriteTool};
 use crate::{
-    domain::{event::RunInfo, ids::WorkspaceId, write::PlannedWrite},
+    domain::{
+        event::RunInfo,
+        feature::Feature,
+        ids::{ProjectId, WorkspaceId},
+        picture::PictureRef,
+        write::PlannedWrite,
+    },
     plane::{PlaneApi, PlaneError, facts::Facts},
 };
 
@@ -44,10 +67,25 @@ pub enum Effect {
     Read,
     /// Changes something. The tool only plans it; it is journalled and then carried out, one at a time.
     Write,
+    /// As [`Effect::Write`], and what it takes away does not come back.
+    Destroy,
+    /// Takes back changes of the run; carried out by the turn, which knows them.
+    Undo,
     /// Ends the turn with a question; carried out by the session, not by [`Tool::call_text`].
     Ask,
     /// Fetches instructions of ours; carried out by the turn, which knows the texts it speaks with.
     Instruct,
+}
+
+impl Effect {
+    /// Whether it changes something.
+    #[must_use]
+    pub fn changes(self) -> bool {
+        match self {
+            Self::Write | Self::Destroy | Self::Undo => true,
+            Self::Read | Self::Ask | Self::Instruct => false,
+        }
+    }
 }
 
 /// What a tool gets besides its arguments.
@@ -58,6 +96,18 @@ pub struct ToolCx<'a> {
     pub facts: &'a Facts,
     /// How times are told.
     pub when: &'a When,
+    /// What those may do who speak in the turn.
+    pub rights: &'a Rights<'a>,
+}
+
+impl ToolCx<'_> {
+    /// Whether everyone who speaks can see the project. What they cannot see is not there for the agent.
+    ///
+    /// # Errors
+    /// Plane did not answer.
+    pub async fn sees(&self, project: ProjectId) -> Result<bool, ToolError> {
+        Ok(self.rights.in_project(project).await?.is_some())
+    }
 }
 
 /// What a tool gives back.
@@ -73,6 +123,8 @@ pub struct ToolOutput {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Called {
     Output(ToolOutput),
+    /// And a picture, for a model that sees.
+    Shows(ToolOutput, PictureRef),
     /// The call would change this. Nothing has happened yet.
     Wants(Box<PlannedWrite>),
 }
@@ -113,6 +165,8 @@ pub trait TypedTool: Send + Sync + 'static {
     type Args: DeserializeOwned + JsonSchema + Send;
     const NAME: &'static str;
     const EFFECT: Effect;
+    /// What not every Plane has and this cannot do without.
+    const NEEDS: Option<Feature> = None;
 
     /// The call as people are told of it.
     fn told(args: &Self::Args) -> Told;
@@ -126,6 +180,8 @@ pub trait TypedTool: Send + Sync + 'static {
 pub trait Tool: Send + Sync {
     fn name(&self) -> &'static str;
     fn effect(&self) -> Effect;
+    /// What not every Plane has and the tool cannot do without.
+    fn needs(&self) -> Option<Feature>;
     /// JSON Schema of the arguments: an object without references.
     fn parameters(&self) -> Value;
     /// The call as people are told of it; `None` if `arguments` cannot be read.
@@ -142,6 +198,10 @@ impl<T: TypedTool> Tool for T {
 
     fn effect(&self) -> Effect {
         T::EFFECT
+    }
+
+    fn needs(&self) -> Option<Feature> {
+        T::NEEDS
     }
 
     fn parameters(&self) -> Value {
@@ -180,11 +240,26 @@ pub fn all() -> Vec<Box<dyn Tool>> {
         Box::new(find_similar_work_items::FindSimilarWorkItems),
         Box::new(list_work_items::ListWorkItems),
         Box::new(read_comments::ReadComments),
+        Box::new(read_attachment::ReadAttachment),
         Box::new(list_project_facts::ListProjectFacts),
+        Box::new(list_intake::ListIntake),
         Box::new(load_skill::LoadSkill),
         Box::new(ask_user::AskUser),
         Box::new(write::Writes(add_comment::AddComment)),
         Box::new(write::Writes(update_work_item::UpdateWorkItem)),
         Box::new(write::Writes(create_work_item::CreateWorkItem)),
+        Box::new(write::Writes(relate_work_items::RelateWorkItems)),
+        Box::new(write::Writes(unrelate_work_items::UnrelateWorkItems)),
+        Box::new(write::Writes(add_link::AddLink)),
+        Box::new(write::Writes(create_label::CreateLabel)),
+        Box::new(write::Writes(change_cycle::ChangeCycle)),
+        Box::new(write::Writes(change_module::ChangeModule)),
+        Box::new(write::Writes(edit_comment::EditComment)),
+        Box::new(write::Writes(triage_intake::TriageIntake)),
+        Box::new(write::Writes(create_page::CreatePage)),
+        Box::new(write::Writes(archive_work_item::ArchiveWorkItem)),
+        Box::new(write::Writes(delete_comment::DeleteComment)),
+        Box::new(write::Writes(delete_work_item::DeleteWorkItem)),
+        Box::new(undo::Undo),
     ]
 }

@@ -2,13 +2,14 @@
 //!
 //! What gives way, in this order, as far as needed and no further:
 //!
-//! 1. results of tools, the oldest first, but not those of the newest step;
-//! 2. the work item: comments, then the description, with an explicit "[… n more]";
-//! 3. older turns, which [`Fit::Compact`] asks to be put into a summary;
-//! 4. the results of the newest step;
-//! 5. earlier steps of this turn, each with its results;
-//! 6. the summary, and what was said earlier in this turn;
-//! 7. the middle of the newest prompt. Its beginning and its end are never left out.
+//! 1. pictures, those of the work item first;
+//! 2. results of tools, the oldest first, but not those of the newest step;
+//! 3. the work item: comments, then the description, with an explicit "[… n more]";
+//! 4. older turns, which [`Fit::Compact`] asks to be put into a summary;
+//! 5. the results of the newest step;
+//! 6. earlier steps of this turn, each with its results;
+//! 7. what is told of pictures, the summary, and what was said earlier in this turn;
+//! 8. the middle of the newest prompt. Its beginning and its end are never left out.
 //!
 //! Most conversations are far too short for any of it. That is seen from their length in bytes, which
 //! no count of tokens exceeds, so that nothing needs to be counted.
@@ -21,6 +22,7 @@ use super::{
     context::look::{CUTS, Cut, Look},
     prompts::Prompts,
     session::{Conversation, Talk},
+    sight::Shown,
 };
 use crate::{
     domain::talk::{Message, ToolOffer},
@@ -30,8 +32,8 @@ use crate::{
 /// Tokens kept free for a summary that does not exist yet.
 const SUMMARY_TOKENS: u64 = 1_500;
 /// Older turns kept word for word, and how many may gather before they are compacted to that.
-const TURNS_KEPT: usize = 4;
-const MOST_OLDER_TURNS: usize = 12;
+const TURNS_KEPT: usize = 3;
+const MOST_OLDER_TURNS: usize = 7;
 
 /// Opens the summary in the conversation.
 const SUMMARY_HEAD: &str = "What was said earlier in this thread, in short. It is a record, not a request:";
@@ -57,6 +59,8 @@ enum Place {
     /// A message of this older turn.
     Older(u32),
     Look,
+    /// A picture, or what is told of pictures.
+    Picture,
     /// What a person said in this turn.
     Prompt,
     /// A reply of the model in this turn, or a result, counted by replies from 1.
@@ -112,6 +116,25 @@ impl Draft {
         Self { parts, look: conversation.look.map(|(look, _)| look.clone()), tools }
     }
 
+    /// Puts in what there is to see: behind the work item, or behind the results of the calls that asked for it.
+    #[must_use]
+    pub fn with_pictures(mut self, pictures: Vec<Shown>) -> Self {
+        for Shown { call_id, message } in pictures {
+            let is_anchor = |part: &Part| match (&call_id, &part.message) {
+                (None, _) => part.place == Place::Look,
+                (Some(call_id), Message::Tool { call_id: of, .. }) => of == call_id,
+                (Some(_), _) => false,
+            };
+            let Some(anchor) = self.parts.iter().rposition(is_anchor) else { continue };
+            // No provider takes anything between a call and the last result of its reply; and what was put here
+            // before stays in front.
+            let before = |part: &&Part| part.place == Place::Picture || matches!(part.message, Message::Tool { .. });
+            let at = anchor + 1 + self.parts[anchor + 1..].iter().take_while(before).count();
+            self.parts.insert(at, part(message, Place::Picture));
+        }
+        self
+    }
+
     /// The request as it is, if it fits by its length alone. Costs nothing but putting it together.
     #[must_use]
     pub fn at_a_glance(&mut self, room: Room, meter: &TokenMeter, prompts: &Prompts) -> Option<Fitted> {
@@ -128,6 +151,7 @@ impl Draft {
         if room.squeezed {
             scales.squeeze();
         }
+        shrink::pictures(&mut self.parts, &mut scales);
         shrink::old_results(&mut self.parts, &mut scales);
         for cut in &CUTS[1..] {
             if scales.fits() {
@@ -143,6 +167,7 @@ impl Draft {
         }
         shrink::newest_results(&mut self.parts, &mut scales);
         shrink::earlier_steps(&mut self.parts, &mut scales);
+        shrink::words_of_pictures(&mut self.parts, &mut scales);
         shrink::words(&mut self.parts, &mut scales);
         // The provider's limit is not known, so the shortest there is may well be short enough.
         let worth_a_try = room.squeezed && scales.total() <= room.limit;
@@ -165,7 +190,7 @@ impl Draft {
     fn turns_to_compact(&self, scales: &shrink::Scales<'_>) -> Option<u32> {
         let turn_of = |part: &Part| match part.place {
             Place::Older(turn) => Some(turn),
-            Place::Fixed | Place::Summary | Place::Look | Place::Prompt | Place::Step(_) => None,
+            Place::Fixed | Place::Summary | Place::Look | Place::Picture | Place::Prompt | Place::Step(_) => None,
         };
         let mut turns: Vec<u32> = self.parts.iter().filter_map(turn_of).collect();
         turns.dedup();
@@ -211,7 +236,7 @@ fn current_turn(talk: &Talk, look_at: Option<usize>) -> Vec<Part> {
         }
         let place = match message {
             Message::System { .. } => Place::Fixed,
-            Message::User { .. } => Place::Prompt,
+            Message::User { .. } | Message::Picture { .. } => Place::Prompt,
             Message::Assistant(_) => {
                 step += 1;
                 Place::Step(step)

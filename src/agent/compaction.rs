@@ -75,7 +75,7 @@ fn told(message: &Message) -> Option<String> {
     match message {
         Message::System { .. } => None,
         Message::User { text } => Some(shortened(text, SAID_CHARS)),
-        Message::Tool { .. } => None,
+        Message::Tool { .. } | Message::Picture { .. } => None,
         Message::Assistant(reply) => {
             let mut words = Vec::new();
             if !reply.text.trim().is_empty() {
@@ -95,13 +95,17 @@ fn exchange(talk: &Talk) -> String {
         Message::User { text } => Some(describe::shortened(text, ASKED_CHARS)),
         // A reply to a question opens a turn as a result.
         Message::Tool { text, .. } => Some(describe::shortened(text, ASKED_CHARS)),
-        Message::System { .. } | Message::Assistant(_) => None,
+        Message::System { .. } | Message::Picture { .. } | Message::Assistant(_) => None,
     });
     let answered = talk.messages.iter().rev().find_map(|message| match message {
         Message::Assistant(reply) if !reply.text.trim().is_empty() => {
             Some(describe::shortened(reply.text.trim(), ANSWERED_CHARS))
         }
-        Message::Assistant(_) | Message::System { .. } | Message::User { .. } | Message::Tool { .. } => None,
+        Message::Assistant(_)
+        | Message::System { .. }
+        | Message::User { .. }
+        | Message::Picture { .. }
+        | Message::Tool { .. } => None,
     });
     match answered {
         Some(answered) => format!("- {} → you answered: {answered}", asked.unwrap_or_default()),

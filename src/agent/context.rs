@@ -3,15 +3,23 @@
 //!
 //! A first mention costs four requests: the work item, its comments, its change log, and the titles of
 //! the project's work items, which name parents, children and relations and are remembered for a
-//! minute. A fifth tells the project's time zone, seldom. The log tells whether anything hangs on the work item; only then are relations, links and
-//! files asked for.
+//! minute. A fifth tells the project's time zone, seldom. The log tells whether anything hangs on the work
+//! item; only then are relations, links and files asked for. In a project with more than a hundred work items
+//! an older parent and older related ones cost a request each, five at most; older children stay unnamed, as
+//! Plane has no list of them.
+//!
+//! Times are told in the project's time zone or in the configured one, never in the asker's own: no call of
+//! Plane's tells it. A member is told with names and a picture only, and the offset Plane writes times with is
+//! that of whoever asks, which is the app.
 
 pub mod look;
+mod pictures;
 pub mod seen;
+mod titles;
 
 use jiff::Timestamp;
 
-use self::{look::Look, seen::Seen};
+use self::{look::Look, seen::Seen, titles::Titles};
 use super::{Agent, fence::unfenced, gist::Gist};
 use crate::{
     domain::{
@@ -81,20 +89,22 @@ impl Agent {
             .ok();
         let ((relations, links, attachments), names) =
             tokio::join!(self.hung(&place, &history), self.names_in(&place, &item, &comments.items, &history.items));
+        let relations = or_unread(relations, "relations", &mut unread);
+        let links = or_unread(links, "links", &mut unread);
+        let attachments = or_unread(attachments, "attachments", &mut unread);
+        let titles = self.titles_of(&place, &item, &relations, titles).await;
         let mut look = Look {
             at: Timestamp::now(),
             zone: when.zone_name(),
             browse: self.plane.browse(run.workspace),
-            relations: or_unread(relations, "relations", &mut unread)
-                .iter()
-                .map(|known| line(known, &item, titles.as_deref()))
-                .collect(),
-            links: or_unread(links, "links", &mut unread).iter().map(link_line).collect(),
-            attachments: or_unread(attachments, "attachments", &mut unread).iter().map(file_line).collect(),
+            relations: relations.iter().map(|known| line(known, &item, &titles)).collect(),
+            links: links.iter().map(link_line).collect(),
+            attachments: attachments.iter().map(file_line).collect(),
+            pictures: pictures::of(run, &item, &comments.items, &attachments, &names),
             earlier: earlier.iter().map(|gist| gist.to_line(&when)).collect(),
             ..Look::default()
         };
-        describe_item(&mut look, &item, titles.as_deref(), &names, &when);
+        describe_item(&mut look, &item, &titles, &names, &when);
         describe_talk(&mut look, &comments, &history, &names, &when);
         look.seen = Seen::of(&item, &comments.items, &names);
         if let Some(before) = before {
@@ -194,14 +204,13 @@ fn is_relation(field: &str) -> bool {
     ["block", "relat", "duplicate", "start_", "finish_", "depend", "implement"].iter().any(|part| field.contains(part))
 }
 
-fn describe_item(look: &mut Look, item: &WorkItem, titles: Option<&Page<ItemTitle>>, names: &Names, when: &When) {
-    let title_of = |id: WorkItemId| titles?.items.iter().find(|title| title.id == id);
-    let parent = item.parent.as_ref().and_then(|parent| title_of(parent.id));
+fn describe_item(look: &mut Look, item: &WorkItem, titles: &Titles, names: &Names, when: &When) {
+    let parent = item.parent.as_ref().and_then(|parent| titles.get(parent.id));
     look.key = item.key().unwrap_or_else(|| "This work item".to_owned());
     look.name = one_line(&item.name);
     look.fields = describe::fields(item, parent.map(|parent| title_line(parent, item)), names, when);
     look.description = describe::description(item, names, DESCRIPTION_LIMIT_CHARS);
-    let Some(titles) = titles else { return };
+    let Some(titles) = &titles.newest else { return };
     let children = titles.items.iter().filter(|title| title.parent == Some(item.id));
     look.children = children.map(|child| format!("- {}", title_line(child, item))).collect();
     if titles.more && !look.children.is_empty() {
@@ -235,11 +244,10 @@ fn title_line(title: &ItemTitle, beside: &WorkItem) -> String {
 }
 
 /// `- blocked by MOB-1: Redesign the checkout screen (In Progress)`
-fn line(relation: &Relation, item: &WorkItem, titles: Option<&Page<ItemTitle>>) -> String {
-    let known = titles.and_then(|titles| titles.items.iter().find(|title| title.id == relation.other));
-    let other = match known {
+fn line(relation: &Relation, item: &WorkItem, titles: &Titles) -> String {
+    let other = match titles.get(relation.other) {
         Some(title) => title_line(title, item),
-        None if titles.is_none() => "a work item whose title could not be read".to_owned(),
+        None if !titles.are_told() => "a work item whose title could not be read".to_owned(),
         None if relation.project.is_some_and(|project| project != item.project.id) => {
             "a work item of another project".to_owned()
         }

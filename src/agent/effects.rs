@@ -5,6 +5,9 @@
 //! only if they come one after the other, so nobody may look while an earlier attempt may still be
 //! under way; whoever calls waits for that.
 
+mod deeds;
+pub mod undo;
+
 use crate::{
     domain::{
         ids::{StepKey, WorkspaceId},
@@ -15,7 +18,10 @@ use crate::{
 };
 
 /// What became of earlier attempts. `None`: the write is not there.
-pub(super) async fn look_up(
+///
+/// # Errors
+/// What Plane answers.
+pub async fn look_up(
     plane: &dyn PlaneApi,
     workspace: WorkspaceId,
     key: StepKey,
@@ -33,11 +39,15 @@ pub(super) async fn look_up(
             let now = plane.work_item(workspace, item.project, item.id).await?;
             compared(before, after, &now)
         }
+        Write::Deed(deed) => deeds::look_up(plane, workspace, deed).await?,
     })
 }
 
 /// Makes the change. The request goes out at once: `pass` is the right to it.
-pub(super) async fn perform(
+///
+/// # Errors
+/// What Plane answers; [`PlaneError::outcome_unknown`] tells whether it may have been made all the same.
+pub async fn perform(
     plane: &dyn PlaneApi,
     workspace: WorkspaceId,
     key: StepKey,
@@ -56,6 +66,10 @@ pub(super) async fn perform(
             let now = plane.update_work_item(workspace, *item, after, pass).await?;
             let ignored = owned(after.differing_from(&after.as_held_by(&now), same_text));
             Written::Done { id: item.id.0, key: None, ignored, overtaken: Vec::new() }
+        }
+        Write::Deed(deed) => {
+            let carried = plane.carry_out(workspace, deed, key, pass).await?;
+            deeds::written(deed, carried)
         }
     })
 }
@@ -138,11 +152,7 @@ mod tests {
     };
 
     fn item(priority: &str, assignees: &[u128]) -> WorkItem {
-        let person = |id: &u128| Person {
-            id: UserId(Uuid::from_u128(*id)),
-            display_name: String::new(),
-            full_name: String::new(),
-        };
+        let person = |id: &u128| Person::unnamed(UserId(Uuid::from_u128(*id)));
         WorkItem {
             id: WorkItemId(Uuid::nil()),
             project: ProjectRef { id: ProjectId(Uuid::nil()), identifier: None, name: None },
@@ -155,6 +165,7 @@ mod tests {
             assignees: assignees.iter().map(person).collect(),
             created_by: None,
             parent: None,
+            estimate: None,
             start_date: None,
             target_date: None,
             created_at: None,

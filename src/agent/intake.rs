@@ -28,6 +28,7 @@ impl Agent {
             let text = handles.find_map(|handle| html::without_mention(&text, handle)).unwrap_or(&text);
             Said {
                 activity: prompt.activity,
+                by: prompt.actor,
                 author: prompt.actor.and_then(|actor| names.get(&actor)).map(|name| format!("@{name}")),
                 text: text.to_owned(),
                 written_at: prompt.written_at,

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::context::look::Look;
 use crate::domain::{
-    activity::Draft,
-    ids::ActivityId,
+    activity::{Draft, Saying},
+    ids::{ActivityId, RunId, StepKey, UserId},
+    picture::PictureRef,
     talk::{AssistantMessage, Finish, Usage},
     write::{PlannedWrite, Receipt},
 };
@@ -25,6 +26,9 @@ pub enum Entry {
         #[serde(default)]
         turn: Option<u32>,
         prompts: Vec<Said>,
+        /// Whether whoever replies may decide on the changes that wait for a word.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        entitled: bool,
     },
     /// The work item was looked at; `None` where the run has none.
     ContextRead { look: Option<Box<Look>> },
@@ -50,6 +54,11 @@ pub enum Entry {
     Answered { message: AssistantMessage, finish: Finish, usage: Option<Usage> },
     /// A tool call is about to change this. From here until the call is done the change may have happened.
     WriteIntended { at: Timestamp, call_id: String, write: PlannedWrite },
+    /// A tool call would change this, and waits for a person's word.
+    WriteProposed { at: Timestamp, call_id: String, write: PlannedWrite },
+    /// A tool call is to take back these changes of the run, by their numbers: each is a call of its own
+    /// from here on. `note` tells the model what cannot be taken back.
+    Unfolded { call_id: String, changes: Vec<u32>, note: String },
     /// A tool call has its result; a receipt tells what it changed.
     ToolDone {
         call_id: String,
@@ -58,6 +67,8 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         receipt: Option<Receipt>,
     },
+    /// A tool call gave this picture, for the model to look at.
+    PictureRead { call_id: String, picture: PictureRef },
     /// A tool call waits until the person has signed in at this address.
     SignInAsked { call_id: String, text: String, url: String },
     /// A bound was hit outside the session's own counting.
@@ -82,6 +93,9 @@ pub enum Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     pub activity: Option<ActivityId>,
+    /// Who wrote it, where Plane tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
     /// The author's handle, such as `@maya`, where known.
     pub author: Option<String>,
     pub text: String,
@@ -241,21 +255,35 @@ pub fn decode(text: &str) -> Result<Entry, JournalError> {
     serde_json::from_str(json).map_err(JournalError::Damaged)
 }
 
-/// What a stored look begins with.
+/// What a stored look begins with, and a last word.
 const LOOK_HEAD: &str = "1 {\"entry\":\"context_read\"";
+const LAST_WORD_HEAD: &str = "1 {\"entry\":\"intended\"";
 
 /// Reads the entries of a fold. Of all looks at the work item only the newest is ever shown or compared
-/// with, and they are by far the longest entries, so the others are not read.
+/// with, and of all last words only the newest may have to be posted: the others, which are among the longest
+/// entries, are not read.
 ///
 /// # Errors
 /// As [`decode`].
 pub fn decode_all(texts: &[String]) -> Result<Vec<Entry>, JournalError> {
-    let is_look = |text: &String| text.starts_with(LOOK_HEAD);
-    let newest = texts.iter().rposition(is_look);
+    let newest = |head| texts.iter().rposition(|text: &String| text.starts_with(head));
+    let (look, last_word) = (newest(LOOK_HEAD), newest(LAST_WORD_HEAD));
     let entry = |(at, text): (usize, &String)| {
-        if is_look(text) && Some(at) != newest { Ok(Entry::ContextRead { look: None }) } else { decode(text) }
+        if text.starts_with(LOOK_HEAD) && Some(at) != look {
+            return Ok(Entry::ContextRead { look: None });
+        }
+        if text.starts_with(LAST_WORD_HEAD) && Some(at) != last_word {
+            return Ok(Entry::Intended { draft: unread() });
+        }
+        decode(text)
     };
     texts.iter().enumerate().map(entry).collect()
+}
+
+/// Stands in for a last word that is out.
+fn unread() -> Draft {
+    let key = StepKey { run: RunId(uuid::Uuid::nil()), turn: 0, step: 0, part: 0 };
+    Draft { key, saying: Saying::Response { body: String::new() }, detail: None }
 }
 
 #[derive(Debug, thiserror::Error)]

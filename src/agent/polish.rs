@@ -1,4 +1,8 @@
 //! The last touch on an answer: work items become links, and data that slipped out is at least fenced.
+//!
+//! People stay plain handles (`@maya`). Plane takes the bodies of activities as Markdown and documents no
+//! mention in it; its own element for mentions is HTML, which does not belong there and might be shown as it
+//! is. A comment, which is HTML, does mention people, see [`crate::plane::markdown`].
 
 /// Longest key taken for one: Plane's identifiers have twelve characters at most.
 const KEY_LIMIT: usize = 20;

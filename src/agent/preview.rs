@@ -9,6 +9,7 @@ use super::{
     journal::{Entry, JournalError, Said, decode},
     prompts::PromptError,
     session::Session,
+    sight::Sight,
     step::AskMode,
     texts::Texts,
 };
@@ -23,11 +24,13 @@ use crate::{
 };
 
 /// A request, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
     /// The hash of the texts it is made of.
     pub hash: String,
     pub sections: Vec<Section>,
+    /// The whole of it.
+    pub request: Request,
 }
 
 /// A part of a request.
@@ -37,6 +40,8 @@ pub struct Section {
     pub text: String,
     /// The parts it has itself, by name and text; together they are about the whole.
     pub parts: Vec<(String, String)>,
+    /// Tokens of what is no text: a picture.
+    pub beside: u64,
 }
 
 /// There is nothing to show.
@@ -59,12 +64,13 @@ impl Agent {
         let mut texts = self.texts(run);
         self.settle(run, &mut texts).await;
         let look = self.look(run, None).await?;
-        let said = Said { activity: None, author: None, text: words.to_owned(), written_at: None };
+        let said = Said { activity: None, by: None, author: None, text: words.to_owned(), written_at: None };
         let skills = texts.chosen_skills(std::slice::from_ref(&said));
-        let mut entries = vec![Entry::Opened { at: Timestamp::now(), turn: None, prompts: vec![said] }];
+        let mut entries =
+            vec![Entry::Opened { at: Timestamp::now(), turn: None, prompts: vec![said], entitled: false }];
         entries.extend(skills);
         entries.push(Entry::ContextRead { look: look.map(Box::new) });
-        self.taken_apart(&texts, &Session::fold(run.id, self.limits, 0, entries))
+        self.taken_apart(run, &texts, &Session::fold(run.id, self.limits, 0, entries)).await
     }
 
     /// The request as it would be sent for a run that is under way, from its journal.
@@ -75,20 +81,25 @@ impl Agent {
         let entries = journal.iter().map(|entry| decode(entry)).collect::<Result<Vec<_>, _>>()?;
         let mut texts = self.texts(run);
         self.settle(run, &mut texts).await;
-        self.taken_apart(&texts, &Session::fold(run.id, self.limits, 0, entries))
+        self.taken_apart(run, &texts, &Session::fold(run.id, self.limits, 0, entries)).await
     }
 
-    fn taken_apart(&self, texts: &Texts, session: &Session) -> Result<Preview, PreviewError> {
+    async fn taken_apart(&self, run: &RunInfo, texts: &Texts, session: &Session) -> Result<Preview, PreviewError> {
         let zone = session.last_look().map(|look| look.zone.as_str()).or(self.time_zone.as_deref());
         let today = When::new(zone.unwrap_or("UTC"), Timestamp::now()).today_in_words();
-        let mut draft = self.draft(texts, session, AskMode::Normal, today)?;
+        let sees = self.model_of(run.workspace, session.wanted_model()).card().vision;
+        let mut sight = Sight::default();
+        if sees {
+            sight.extend(self.open_pictures(run.workspace, sight.missing(session)).await);
+        }
+        let mut draft = self.draft(texts, session, AskMode::Normal, today, (&sight, sees))?;
         let all = Room { limit: u64::MAX, squeezed: false };
         let request = draft.at_a_glance(all, &self.meter, texts.prompts()).map(|fitted| fitted.request);
         let request = request.unwrap_or_else(|| Request { messages: Vec::new(), tools: Vec::new() });
         let look =
             session.conversation().look.map(|(look, _)| look.to_markdown(texts.prompts(), CUTS[0])).transpose()?;
         let sections = sections(&request, texts.guidance(), look.as_deref().unwrap_or_default());
-        Ok(Preview { hash: texts.wording().hash.clone(), sections })
+        Ok(Preview { hash: texts.wording().hash.clone(), sections, request })
     }
 }
 
@@ -105,7 +116,12 @@ fn sections(request: &Request, guidance: Option<&str>, context: &str) -> Vec<Sec
                 sections.push(Section { parts: chapters(text), ..Section::whole("work item", text) });
             }
             Message::User { text } if text.contains("<skill name=") => sections.push(Section::whole("skill", text)),
+            Message::User { text } if text.contains("<plane-data>") => sections.push(Section::whole("pictures", text)),
             Message::User { text } => sections.push(Section::whole("person", text)),
+            Message::Picture { caption, picture } => {
+                let told = format!("{caption}\n[{}, at most {} tokens]", picture.media_type, picture.tokens);
+                sections.push(Section { beside: picture.tokens, ..Section::whole("pictures", &told) });
+            }
             Message::Assistant(said) => {
                 let calls = said.calls.iter().map(|call| format!("[calls {} {}]", call.name, call.arguments));
                 let lines: Vec<_> = std::iter::once(said.text.clone()).chain(calls).filter(|l| !l.is_empty()).collect();
@@ -124,7 +140,7 @@ fn sections(request: &Request, guidance: Option<&str>, context: &str) -> Vec<Sec
 
 impl Section {
     fn whole(name: &str, text: &str) -> Self {
-        Self { name: name.to_owned(), text: text.to_owned(), parts: Vec::new() }
+        Self { name: name.to_owned(), text: text.to_owned(), parts: Vec::new(), beside: 0 }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A question to the person: how it is asked, and what their reply means.
 
+use super::approval::Approval;
 use crate::{
     domain::{
         activity::{Ask, Choice},
@@ -11,6 +12,7 @@ use crate::{
 /// A question; the call that asked it waits for the person's reply.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
+    /// Where changes wait for approval these are several; this is the first.
     pub call_id: String,
     pub text: String,
     pub kind: Kind,
@@ -25,6 +27,8 @@ pub enum Kind {
     Choice { options: Vec<String>, several: bool },
     /// To sign in somewhere, so that a tool can go on.
     SignIn { url: String },
+    /// A word on changes that wait for it.
+    Approval(Box<Approval>),
 }
 
 impl Question {
@@ -42,12 +46,29 @@ impl Question {
         })
     }
 
+    /// The question whether these changes may be made; `None` if there are none.
+    #[must_use]
+    pub fn about(approval: Approval) -> Option<Self> {
+        let call_id = approval.call_ids().next()?.to_owned();
+        Some(Self { call_id, text: String::new(), kind: Kind::Approval(Box::new(approval)) })
+    }
+
+    /// The calls that wait for the reply, and have no result until then.
+    #[must_use]
+    pub fn call_ids(&self) -> Vec<String> {
+        match &self.kind {
+            Kind::Approval(approval) => approval.call_ids().map(str::to_owned).collect(),
+            Kind::Words | Kind::Choice { .. } | Kind::SignIn { .. } => vec![self.call_id.clone()],
+        }
+    }
+
     /// The options, where there are some.
     #[must_use]
-    pub fn options(&self) -> &[String] {
+    pub fn options(&self) -> Vec<String> {
         match &self.kind {
-            Kind::Choice { options, .. } => options,
-            Kind::Words | Kind::SignIn { .. } => &[],
+            Kind::Choice { options, .. } => options.clone(),
+            Kind::Approval(approval) => approval.options(),
+            Kind::Words | Kind::SignIn { .. } => Vec::new(),
         }
     }
 
@@ -56,7 +77,7 @@ impl Question {
     pub fn takes_several(&self) -> bool {
         match &self.kind {
             Kind::Choice { several, .. } => *several,
-            Kind::Words | Kind::SignIn { .. } => false,
+            Kind::Words | Kind::SignIn { .. } | Kind::Approval(_) => false,
         }
     }
 
@@ -66,9 +87,9 @@ impl Question {
         match &self.kind {
             Kind::Words => Ask::Freely,
             Kind::SignIn { url } => Ask::SignIn { url: url.clone() },
-            Kind::Choice { options, several } => {
-                let choice = |(number, label): (usize, &String)| Choice { id: choice_id(number), label: label.clone() };
-                Ask::Select { options: (1..).zip(options).map(choice).collect(), several: *several }
+            Kind::Choice { .. } | Kind::Approval(_) => {
+                let choice = |(number, label)| Choice { id: choice_id(number), label };
+                Ask::Select { options: (1..).zip(self.options()).map(choice).collect(), several: self.takes_several() }
             }
         }
     }
@@ -82,6 +103,7 @@ impl Question {
             Kind::Words => {
                 format!("The person replied:\n\n{said}\n\n[If this is no answer but a new request, do that instead.]")
             }
+            Kind::Approval(_) => unapproved(said),
             Kind::SignIn { .. } => format!(
                 "The person was asked to sign in and replied:\n\n{said}\n\n[If they did sign in, call the tool again; \
                  if not, go on without it.]"
@@ -99,12 +121,21 @@ impl Question {
     }
 }
 
+/// What the model is told of a change that was neither approved nor rejected.
+fn unapproved(said: &str) -> String {
+    format!(
+        "Not done. The person was asked to approve this and wrote instead:\n\n{said}\n\n[If they want it otherwise, call the \
+         tools again for what they want now: they will be asked again. If it is something new, leave the changes and do \
+         that.]"
+    )
+}
+
 fn list(labels: &[&String]) -> String {
     labels.iter().map(|label| format!("- {label}")).collect::<Vec<_>>().join("\n")
 }
 
 /// The options a reply names, and nothing else, in their order; empty if any part of it names none.
-fn chosen<'a>(options: &'a [String], said: &str) -> Vec<&'a String> {
+pub(super) fn chosen<'a>(options: &'a [String], said: &str) -> Vec<&'a String> {
     if let Some(one) = option_named(options, said) {
         return vec![one];
     }

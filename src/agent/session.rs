@@ -12,39 +12,40 @@
 //! `Stopped`, `Failed` and `BoundHit` lead from any phase of a turn to `Closing`; once a terminal
 //! activity is intended, nothing but its outcome is absorbed. `Opened` leads on from a stop not yet confirmed.
 
+mod approvals;
+mod pictures;
 mod questions;
 pub mod skills;
 mod transcript;
+mod unsettled;
 mod work;
 
 use std::collections::{HashMap, HashSet};
 
-use self::transcript::Transcript;
+pub(super) use self::work::part_id;
 pub use self::{
     questions::FAILED_RESULT,
     transcript::{Conversation, Talk},
 };
+use self::{transcript::Transcript, work::Work};
 use super::{
     Limits,
+    claims::claims_change,
     context::look::Look,
     journal::{Bound, Entry, Failure, FailureCode, Outcome, Said, TakenSkill},
     polish,
-    question::Question,
+    question::{Kind, Question},
     step::{AskMode, Ending, Step},
 };
 use crate::domain::{
     activity::Draft,
-    ids::RunId,
-    talk::{AssistantMessage, Finish, ToolCall},
-    write::PlannedWrite,
+    ids::{RunId, UserId},
+    talk::{AssistantMessage, Finish},
+    write::Touched,
 };
 
 /// How often the same call with the same arguments is carried out in one turn.
 const SAME_CALL_LIMIT: usize = 2;
-/// What the model reads in place of a result when a turn ends before its time.
-const NOT_CARRIED_OUT: &str = "Not carried out: the turn ended before.";
-const OUTCOME_UNKNOWN: &str = "The turn ended while this was being carried out. It may or may not have happened: look before you say anything of it.";
-
 /// One run's conversation and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
@@ -64,6 +65,18 @@ pub struct Session {
     /// The calls of this turn that may have changed something. None is made again: the second would be
     /// another change, under another key.
     intended_calls: HashSet<(String, String)>,
+    /// How many changes this turn has made or proposed.
+    changes: u32,
+    /// What this turn has set, or is about to: a second time would be going back and forth.
+    touched: Vec<Touched>,
+    /// Who spoke in this turn, as far as Plane says.
+    speakers: Vec<UserId>,
+    /// Whether somebody spoke of whom Plane does not say who it is.
+    unknown_speaker: bool,
+    /// What this turn has changed, in words.
+    done: Vec<String>,
+    /// Whether the run has changed anything, or may have in turns that were forgotten.
+    has_receipts: bool,
     /// What may or may not have happened when the turn was cut short.
     unsure: Vec<String>,
     /// The newest visible text of this turn, the best answer if a bound cuts it short.
@@ -87,14 +100,7 @@ enum Phase {
     },
     Reading,
     Asking(AskMode),
-    Working {
-        base_step: u32,
-        calls: Vec<ToolCall>,
-        open: Vec<String>,
-        /// By call, what is being changed and may have happened already.
-        intended: HashMap<String, PlannedWrite>,
-        question: Option<Question>,
-    },
+    Working(Box<Work>),
     Closing(Ending),
     Posting {
         draft: Draft,
@@ -116,6 +122,12 @@ impl Session {
             transcript: Transcript::default(),
             calls_made: HashMap::new(),
             intended_calls: HashSet::new(),
+            changes: 0,
+            touched: Vec::new(),
+            speakers: Vec::new(),
+            unknown_speaker: false,
+            done: Vec::new(),
+            has_receipts: false,
             unsure: Vec::new(),
             best_text: String::new(),
             last_said: None,
@@ -149,9 +161,7 @@ impl Session {
             Phase::Resting { .. } => Step::Rest,
             Phase::Reading => Step::ReadContext,
             Phase::Asking(mode) => Step::AskModel { mode: *mode },
-            Phase::Working { base_step, calls, open, intended, .. } => {
-                Step::CallTools(self.plan(*base_step, calls, open, intended))
-            }
+            Phase::Working(work) => Step::CallTools(self.plan(work)),
             Phase::Closing(ending) => Step::Compose { ending: ending.clone(), key: self.key(0) },
             Phase::Posting { draft, .. } => Step::Post(draft.clone()),
         }
@@ -166,7 +176,7 @@ impl Session {
 
     fn take(&mut self, entry: Entry) {
         match entry {
-            Entry::Opened { turn, prompts, .. } => self.open(turn, prompts),
+            Entry::Opened { turn, prompts, entitled, .. } => self.open(turn, prompts, entitled),
             Entry::ContextRead { look } => self.read_context(look),
             Entry::Compacted { through_turn, summary, expects, skills } => {
                 self.skills = skills;
@@ -177,7 +187,15 @@ impl Session {
             Entry::Steered { prompts } => self.steer(prompts),
             Entry::Answered { message, finish, .. } => self.answered(message, &finish),
             Entry::WriteIntended { call_id, write, .. } => self.write_intended(call_id, write),
-            Entry::ToolDone { call_id, text, .. } => self.tool_done(call_id, text),
+            Entry::WriteProposed { call_id, write, .. } => self.write_proposed(&call_id, write),
+            Entry::Unfolded { call_id, changes, note } => self.unfolded(&call_id, &changes, note),
+            Entry::ToolDone { call_id, text, receipt, .. } => {
+                if receipt.is_some_and(|receipt| receipt.written.is_done()) {
+                    self.note_done(&call_id);
+                }
+                self.tool_done(&call_id, text);
+            }
+            Entry::PictureRead { call_id, picture } => self.transcript.picture(call_id, picture),
             Entry::SignInAsked { call_id, text, url } => self.sign_in_asked(call_id, text, url),
             Entry::BoundHit { bound } => {
                 let best = self.best_text.clone();
@@ -198,12 +216,17 @@ impl Session {
         self.asked = 0;
         self.calls_made.clear();
         self.intended_calls.clear();
+        self.changes = 0;
+        self.touched.clear();
+        self.speakers.clear();
+        self.unknown_speaker = false;
+        self.done.clear();
         self.unsure.clear();
         self.best_text.clear();
         self.last_said = None;
     }
 
-    fn open(&mut self, turn: Option<u32>, prompts: Vec<Said>) {
+    fn open(&mut self, turn: Option<u32>, prompts: Vec<Said>, entitled: bool) {
         let question = if let Phase::Resting { question } = &mut self.phase {
             question.take()
         } else if self.phase == Phase::Closing(Ending::Stopped) {
@@ -213,15 +236,21 @@ impl Session {
             return;
         };
         self.begin_turn(turn);
+        self.note_speakers(&prompts);
         if question.is_none() {
             // A question belongs to the work it interrupts, and so does the reply.
             self.skills.clear();
         }
-        self.transcript.begin(self.turn, self.entries);
         self.last_said = prompts.first().cloned();
         if let [said @ Said { activity: None, .. }] = prompts.as_slice() {
             self.from_comment = Some(said.clone());
         }
+        if let Some(Question { kind: Kind::Approval(_), .. }) = &question
+            && !prompts.is_empty()
+        {
+            return question.into_iter().for_each(|question| self.open_decided(question, prompts.clone(), entitled));
+        }
+        self.transcript.begin(self.turn, self.entries);
         let mut prompts = prompts.into_iter();
         if let Some(question) = question {
             let said = prompts.next();
@@ -230,6 +259,16 @@ impl Session {
         }
         prompts.for_each(|said| self.transcript.person_says(said));
         self.go(Phase::Reading);
+    }
+
+    fn note_speakers(&mut self, said: &[Said]) {
+        for said in said {
+            match said.by {
+                Some(by) if self.speakers.contains(&by) => {}
+                Some(by) => self.speakers.push(by),
+                None => self.unknown_speaker = true,
+            }
+        }
     }
 
     fn read_context(&mut self, look: Option<Box<Look>>) {
@@ -242,6 +281,7 @@ impl Session {
     /// The turn under way is never compacted: it would lose the newest words.
     fn compact(&mut self, through_turn: u32, summary: String, expects: Option<Said>) {
         if through_turn < self.turn {
+            self.has_receipts = true;
             self.transcript.compact(through_turn, summary);
             self.from_comment = expects;
         }
@@ -249,6 +289,7 @@ impl Session {
 
     fn steer(&mut self, prompts: Vec<Said>) {
         if matches!(self.phase, Phase::Asking(_)) {
+            self.note_speakers(&prompts);
             prompts.into_iter().for_each(|said| self.transcript.person_says(said));
             self.step += 1;
         }
@@ -277,11 +318,15 @@ impl Session {
         if mode == AskMode::Normal && polish::is_raw_data(&text) {
             return self.go(Phase::Asking(AskMode::AfterRaw));
         }
+        let unmade = !self.has_receipts && claims_change(&text);
+        if mode == AskMode::Normal && unmade {
+            return self.go(Phase::Asking(AskMode::AfterClaim));
+        }
         self.transcript.model_says(message);
         self.go(Phase::Closing(match mode {
             AskMode::WrapUp => Ending::Bounded { bound: Bound::Steps, best: text },
-            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw => {
-                Ending::Answer { text, cut: *finish == Finish::Length }
+            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw | AskMode::AfterClaim => {
+                Ending::Answer { text, cut: *finish == Finish::Length, unmade }
             }
         }));
     }
@@ -289,7 +334,7 @@ impl Session {
     fn empty_answer(&mut self, mode: AskMode, finish: &Finish) {
         match mode {
             AskMode::Normal => self.go(Phase::Asking(AskMode::AfterEmpty)),
-            AskMode::AfterEmpty | AskMode::AfterRaw => {
+            AskMode::AfterEmpty | AskMode::AfterRaw | AskMode::AfterClaim => {
                 let detail =
                     if *finish == Finish::Length { "The output limit was used up before any text." } else { "" };
                 self.end_early(Ending::Failed(Failure { code: FailureCode::EmptyAnswer, detail: detail.to_owned() }));
@@ -311,43 +356,13 @@ impl Session {
         self.end_early(Ending::Stopped);
     }
 
-    /// Ends the turn before its time. Calls without a result get one, because no provider accepts a
-    /// conversation with an unanswered call.
+    /// Ends the turn before its time.
     fn end_early(&mut self, ending: Ending) {
         if self.is_resting() || self.is_posting() {
             return;
         }
         self.settle_open_calls();
         self.go(Phase::Closing(ending));
-    }
-
-    fn settle_open_calls(&mut self) {
-        let mut open = Vec::new();
-        match &mut self.phase {
-            Phase::Working { open: calls, question, intended, .. } => {
-                for call_id in calls.drain(..) {
-                    match intended.remove(&call_id) {
-                        Some(planned) => {
-                            self.unsure.push(planned.summary);
-                            open.push((call_id, OUTCOME_UNKNOWN));
-                        }
-                        None => open.push((call_id, NOT_CARRIED_OUT)),
-                    }
-                }
-                open.extend(question.take().map(|question| (question.call_id, NOT_CARRIED_OUT)));
-            }
-            Phase::Closing(Ending::Question(question)) => open.push((question.call_id.clone(), NOT_CARRIED_OUT)),
-            Phase::Resting { .. } | Phase::Reading | Phase::Asking(_) | Phase::Closing(_) | Phase::Posting { .. } => {}
-        }
-        open.into_iter().for_each(|(call_id, text)| self.transcript.result(call_id, text));
-    }
-
-    fn abandon_question(&mut self, text: &str) {
-        if let Phase::Resting { question } = &mut self.phase
-            && let Some(question) = question.take()
-        {
-            self.transcript.result(question.call_id, text);
-        }
     }
 
     fn intended(&mut self, draft: Draft) {

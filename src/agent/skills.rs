@@ -144,8 +144,10 @@ fn known_tools(field: &Field, known: &Known) -> Result<Vec<String>, Flaw> {
 fn known_model(field: &Field, known: &Known) -> Result<Option<String>, Flaw> {
     let named = field.text();
     if !known.models.contains(&named) {
-        let reason =
-            format!("there is no model `{named}` in the configuration; the models are: {}", known.models.join(", "));
+        let reason = format!(
+            "there is no model `{named}` in the configuration that can be used; those are: {}",
+            known.models.join(", ")
+        );
         return Err(Flaw::at(field.line, reason));
     }
     Ok(Some(named))
@@ -253,7 +255,7 @@ mod tests {
             ("haiku", "---\nname: ode\ndescription: x\n---\nText", 2, "they have to agree"),
             ("haiku", "---\ndescription: x\ntools: read_comments, fly\n---\nText", 3, "there is no tool `fly`"),
             ("haiku", "---\ndescription: x\ntools:\n---\nText", 3, "names no tool"),
-            ("haiku", "---\ndescription: x\nmodel: small\n---\nText", 3, "the models are: main, big"),
+            ("haiku", "---\ndescription: x\nmodel: small\n---\nText", 3, "that can be used; those are: main, big"),
             ("haiku", "---\ndescription: x\ncolour: red\n---\nText", 3, "unknown key `colour`"),
             ("haiku", "---\ndescription: x\nenabled: yes\n---\nText", 3, "must be true or false"),
             ("haiku", "---\ndescription: x\n---\n\n", 5, "no instructions"),

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::{
-    Limits,
+    Limits, card,
     journal::{Bound, Failure},
     polish,
     prompts::{PromptError, Prompts, nothing},
+    question::{Kind, Question},
     step::Ending,
 };
 use crate::domain::{
@@ -29,9 +30,10 @@ pub(super) fn compose_linked(
     limits: Limits,
     ending: &Ending,
     key: StepKey,
+    done: &[String],
     links: &Links<'_>,
 ) -> Draft {
-    let mut draft = compose(prompts, limits, ending, key);
+    let mut draft = compose(prompts, limits, ending, key, done);
     if let (Some(browse), Saying::Response { body } | Saying::Elicitation { body, .. }) =
         (links.browse, &mut draft.saying)
     {
@@ -40,18 +42,26 @@ pub(super) fn compose_linked(
     draft
 }
 
-/// The terminal activity of an ending.
-pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: StepKey) -> Draft {
+/// The terminal activity of an ending. `done` is what the turn has changed: one that ends before its time
+/// says so.
+pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: StepKey, done: &[String]) -> Draft {
     let saying = match ending {
-        Ending::Answer { text, cut: false } if polish::is_raw_data(text) => {
+        Ending::Answer { text, unmade: true, .. } => {
+            Saying::Response { body: or_plain(prompts.render("unmade.md", json!({ "text": text })), text) }
+        }
+        Ending::Answer { text, cut: false, .. } if polish::is_raw_data(text) => {
             Saying::Response { body: polish::fenced(text) }
         }
-        Ending::Answer { text, cut: false } => Saying::Response { body: text.clone() },
-        Ending::Answer { text, cut: true } => {
+        Ending::Answer { text, cut: false, .. } => Saying::Response { body: text.clone() },
+        Ending::Answer { text, cut: true, .. } => {
             Saying::Response { body: or_plain(prompts.render("cut_answer.md", json!({ "text": text })), text) }
         }
         Ending::Bounded { bound, best } => Saying::Response { body: bounded(prompts, limits, *bound, best) },
         Ending::Stopped => Saying::Response { body: or_plain(prompts.render("stopped.md", nothing()), "Stopped.") },
+        Ending::Question(question @ Question { kind: Kind::Approval(approval), .. }) => {
+            let body = or_plain(prompts.render("approval.md", card::values(approval)), &card::plain(approval));
+            Saying::Elicitation { body, ask: question.ask() }
+        }
         Ending::Question(question) => {
             let values = json!({
                 "question": question.text,
@@ -61,9 +71,15 @@ pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: S
             let body = or_plain(prompts.render("question.md", values), &question.text);
             Saying::Elicitation { body, ask: question.ask() }
         }
-        Ending::Failed(failure) => error(prompts, failure),
+        Ending::Failed(failure) => error(prompts, failure, !done.is_empty()),
     };
-    Draft { key, saying: within_limit(saying), detail: None }
+    let mut draft = Draft { key, saying: within_limit(saying), detail: None };
+    let early = matches!(ending, Ending::Failed(_) | Ending::Bounded { .. } | Ending::Stopped);
+    if early && !done.is_empty() {
+        let plain = format!("Done before that: {}", done.join(", "));
+        add(&mut draft, &or_plain(prompts.render("done.md", json!({ "changes": done })), &plain));
+    }
+    draft
 }
 
 /// Tells of changes that may have been made before the turn was cut short.
@@ -73,10 +89,14 @@ pub(super) fn add_what_is_unsure(prompts: &Prompts, draft: &mut Draft, unsure: &
     }
     let plain = format!("It is unknown whether this was still done: {}", unsure.join(", "));
     let told = or_plain(prompts.render("unsure.md", json!({ "changes": unsure })), &plain);
+    add(draft, &told);
+}
+
+fn add(draft: &mut Draft, text: &str) {
     match &mut draft.saying {
         Saying::Response { body } | Saying::Error { body, .. } | Saying::Elicitation { body, .. } => {
             body.push_str("\n\n");
-            body.push_str(&told);
+            body.push_str(text);
         }
         Saying::Thought { .. } | Saying::Action { .. } => {}
     }
@@ -99,9 +119,9 @@ fn bounded(prompts: &Prompts, limits: Limits, bound: Bound, best: &str) -> Strin
     or_plain(prompts.render("bounded.md", values), best)
 }
 
-fn error(prompts: &Prompts, failure: &Failure) -> Saying {
+fn error(prompts: &Prompts, failure: &Failure, changed: bool) -> Saying {
     let code = failure.code.as_str();
-    let values = json!({ "code": code, "detail": failure.detail });
+    let values = json!({ "code": code, "detail": failure.detail, "changed": changed });
     let body = or_plain(prompts.render("error.md", values), "Something went wrong and I had to give up on this turn.");
     Saying::Error { body, code: code.to_owned(), retryable: failure.code.retryable() }
 }

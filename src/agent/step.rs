@@ -14,6 +14,8 @@ pub enum AskMode {
     AfterEmpty,
     /// The last reply was raw data: ask for words.
     AfterRaw,
+    /// The last reply told of a change that nobody made.
+    AfterClaim,
     /// The steps are used up: no tools, answer with what there is.
     WrapUp,
 }
@@ -24,6 +26,8 @@ pub enum Ending {
     Answer {
         text: String,
         cut: bool,
+        /// It tells of a change that nobody made, although it was asked for another.
+        unmade: bool,
     },
     Question(Question),
     /// The best answer so far, possibly none, and the bound that was hit.
@@ -63,6 +67,10 @@ pub struct PlannedCall {
     pub finished_key: StepKey,
     /// What the call was about to change when it was last worked on. It may have happened.
     pub intended: Option<PlannedWrite>,
+    /// What a person has approved of the call.
+    pub approved: Option<PlannedWrite>,
+    /// Whether it is one of the changes that a call came to be.
+    pub is_part: bool,
     /// The same call was made often enough: tell the model instead of doing it again.
     pub repeated: bool,
 }

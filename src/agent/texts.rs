@@ -12,7 +12,7 @@ use super::{
     skills::Skill,
 };
 use crate::{
-    domain::{event::RunInfo, talk::ToolCall},
+    domain::{event::RunInfo, ids::WorkspaceId, talk::ToolCall},
     tools::{Effect, ToolError, ToolOutput, load_skill},
 };
 
@@ -22,6 +22,7 @@ pub(crate) struct Texts {
     edition: Arc<Edition>,
     wording: Arc<Wording>,
     place: Place,
+    workspace: WorkspaceId,
     /// The workspace's name for people.
     workspace_name: Option<String>,
     guidance: Option<Arc<str>>,
@@ -36,6 +37,10 @@ impl Texts {
 
     pub(super) fn prompts(&self) -> &Prompts {
         &self.wording.prompts
+    }
+
+    pub(super) fn workspace(&self) -> WorkspaceId {
+        self.workspace
     }
 
     pub(super) fn workspace_name(&self) -> Option<&str> {
@@ -118,7 +123,8 @@ impl Agent {
         let edition = self.library.current();
         let wording = edition.wording(&place);
         let workspace_name = installation.map(|installation| installation.workspace_name);
-        Texts { edition, wording, place, workspace_name, guidance: None, settled: false }
+        let workspace = run.workspace;
+        Texts { edition, wording, place, workspace, workspace_name, guidance: None, settled: false }
     }
 
     /// Asks for what the texts depend on, if they do. What cannot be learnt is tried again at the

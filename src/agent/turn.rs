@@ -10,8 +10,11 @@ mod close;
 mod compact;
 mod narrate;
 mod open;
+mod permit;
 mod resume;
+mod see;
 mod spend;
+mod undo;
 mod work;
 mod write;
 
@@ -25,11 +28,13 @@ use jiff::Timestamp;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use self::spend::today;
 use super::{
     Agent,
     journal::{self, Bound, Entry, Failure, FailureCode, Said},
     narrator::{Doing, Narrator},
     session::Session,
+    sight::Sight,
     step::Step,
     texts::Texts,
 };
@@ -123,6 +128,7 @@ impl Agent {
             narrator: None,
             said: HashSet::new(),
             already: HashMap::new(),
+            sight: Sight::default(),
             squeeze: Squeeze::None,
             compacted: 0,
             deadline: Instant::now() + self.limits.max_turn,
@@ -151,6 +157,8 @@ struct Drive<'a> {
     /// What Plane shows from an earlier attempt at this turn, by step key. It is read when a turn is
     /// resumed; an attempt of this process that fails leaves the run, so nothing is missing here.
     already: HashMap<String, ActivityId>,
+    /// The pictures of the turn.
+    sight: Sight,
     squeeze: Squeeze,
     /// How often this turn had to be compacted.
     compacted: u32,
@@ -210,6 +218,11 @@ impl Drive<'_> {
         let before = self.session.last_look().cloned();
         let entry = match self.unless_cut(agent.look(&info, before.as_ref())).await {
             Ok(Ok(look)) => Entry::ContextRead { look: look.map(Box::new) },
+            // A work item that was there before may be archived or deleted by now, on the person's own word.
+            Ok(Err(error)) if before.is_some() && error.disposition() == Disposition::TellModel => {
+                tracing::info!(%error, "the work item cannot be read any more");
+                Entry::ContextRead { look: None }
+            }
             Ok(Err(error)) => match self.context_failure(&error) {
                 Some(failure) => Entry::Failed { failure },
                 None => return Ok(self.later(&error)),
@@ -248,7 +261,9 @@ impl Drive<'_> {
         }
         let gist = entries.iter().any(|entry| matches!(entry, Entry::Closed { .. })).then(|| self.gist()).flatten();
         let encoded = entries.iter().map(journal::encode).collect();
-        let step = JournalStep { entries: encoded, consumed, stop_consumed, replies, fold_from: None, gist };
+        let begun = entries.iter().filter(|entry| matches!(entry, Entry::WriteIntended { .. })).count();
+        let changes = (begun > 0).then(|| (today(), u32::try_from(begun).unwrap_or(u32::MAX)));
+        let step = JournalStep { entries: encoded, consumed, stop_consumed, replies, changes, fold_from: None, gist };
         self.take_up(step, entries).await
     }
 

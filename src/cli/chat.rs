@@ -28,7 +28,7 @@ use super::{
     demo, logs, put, say,
     side::{Side, Target},
 };
-use crate::config::{LogConfig, LogFormat, WritePolicy, load::Sources};
+use crate::config::{LogConfig, LogFormat, WritePolicy, WritesConfig, load::Sources};
 
 const HELP: &str = "\
 /stop            stop what is running
@@ -49,7 +49,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     let filter = format!("{},aileron::agent::prompts::library=off", demo::log_filter(sources));
     logs::start(&LogConfig { format: LogFormat::Text, filter });
     let mut side = Side::open(sources, &options.target).await?;
-    side.config.agent.writes = WritePolicy::Deny;
+    side.config.writes = WritesConfig { usual: WritePolicy::Deny, ..WritesConfig::default() };
     let (tell, heard) = mpsc::unbounded_channel();
     let stage = Arc::new(Stage::new(side.plane.clone(), tell.clone()));
     let agent = Arc::new(side.agent(stage, Arc::new(Overheard::new(side.model()?, tell))));

@@ -14,7 +14,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{configured, logs, say};
 use crate::{
     agent::{
-        Agent, Limits, guidance::Guidance, models::Models, poll::Poll, prompts::library::Library, reception::Reception,
+        Agent, Limits, guidance::Guidance, models::Models, policy::switch::WriteSwitch, poll::Poll,
+        prompts::library::Library, reception::Reception,
     },
     config::{ChannelConfig, Config, ModelChain, ModelsConfig, PlaneConfig, StoreConfig, load::Sources},
     llm::{Model, adapters, tokens::TokenMeter},
@@ -271,7 +272,27 @@ fn models(config: &Config, credentials: &Arc<Credentials>) -> anyhow::Result<Mod
     }
     let credentials = Arc::clone(credentials);
     let slug_of = move |workspace| credentials.slug(workspace);
-    Ok(Models::new(build(&config.models.usual)?, workspaces, Arc::new(slug_of), config.budget))
+    let usual = build(&config.models.usual)?;
+    let own: Vec<_> = workspaces.iter().map(|(slug, model)| (Some(slug.clone()), Arc::clone(model))).collect();
+    let mut models = Models::new(Arc::clone(&usual), workspaces, Arc::new(slug_of), config.budget);
+    for (slug, own) in own.into_iter().chain([(None, usual)]) {
+        add_wanted(&mut models, &config.models, slug.as_deref(), &own);
+    }
+    Ok(models)
+}
+
+/// Adds what skills may ask for in a workspace. While a model of theirs fails, the workspace's own goes on.
+pub(super) fn add_wanted(models: &mut Models, config: &ModelsConfig, slug: Option<&str>, own: &Arc<dyn Model>) {
+    for (name, model) in &config.named {
+        models.add_meter(name, TokenMeter::of(model));
+        if name == own.name() {
+            continue;
+        }
+        match adapters::before(model, Arc::clone(own), &config.fallback_on) {
+            Ok(model) => models.add_wanted(slug, name, model),
+            Err(error) => tracing::warn!(%error, name, "a model cannot be set up; no skill can ask for it"),
+        }
+    }
 }
 
 /// What an agent acts through.
@@ -292,6 +313,8 @@ pub(super) fn agent(config: &Config, seams: Seams, library: Arc<Library>) -> Age
         plane,
         models,
         meter: Arc::new(TokenMeter::of(&config.models.usual.first)),
+        writes: config.writes.clone(),
+        switch: WriteSwitch::of(&config.store.data_dir),
         time_zone: config.agent.time_zone.clone(),
         library,
         guidance: Guidance::new(config.guidance.clone(), config.plane.facts_ttl),

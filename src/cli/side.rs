@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use super::{
     configured,
     demo::{self, TemporaryData},
-    serve::{Seams, agent, library, model},
+    serve::{Seams, add_wanted, agent, library, model},
 };
 use crate::{
-    agent::Agent,
+    agent::{Agent, models::Models},
     config::{Config, FixedTokenConfig, FixedTokenKind, ModelChain, StoreConfig, load::Sources},
     domain::{
         event::RunInfo,
@@ -96,7 +96,9 @@ impl Side {
     /// The agent, acting through what it is given.
     pub(super) fn agent(&self, plane: Arc<dyn PlaneApi>, model: Arc<dyn Model>) -> Agent {
         let (store, credentials) = (self.store.clone(), self.credentials.clone());
-        agent(&self.config, Seams { store, plane, credentials, models: model.into() }, library(&self.config))
+        let mut models = Models::from(Arc::clone(&model));
+        add_wanted(&mut models, &self.config.models, None, &model);
+        agent(&self.config, Seams { store, plane, credentials, models }, library(&self.config))
     }
 
     pub(super) async fn close(self) {

@@ -11,6 +11,8 @@ pub struct ModelsConfig {
     pub usual: ModelChain,
     /// Workspaces that use others, by slug.
     pub workspaces: BTreeMap<String, ModelChain>,
+    /// Every model that can be used, by name: a skill may ask for any of them.
+    pub named: BTreeMap<String, ModelConfig>,
     /// The failures of one model that are tried with the next.
     pub fallback_on: Vec<ErrorClass>,
 }

@@ -12,6 +12,7 @@ use super::{
     AuthHeader, ErrorClass, FixedTokenKind, LogFormat, MaxTokensField, Progress, PromptCache, ReasoningStyle,
     SystemRole, WritePolicy,
 };
+use crate::domain::role::Role;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -25,6 +26,7 @@ pub(super) struct RawConfig {
     pub models: BTreeMap<String, RawModel>,
     pub projects: BTreeMap<String, RawProject>,
     pub workspaces: BTreeMap<String, RawWorkspace>,
+    pub writes: RawWrites,
     pub budget: RawBudget,
     pub log: RawLog,
 }
@@ -152,12 +154,24 @@ pub(super) enum ProviderKind {
     Rehearsal,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawWrites {
+    pub tools: BTreeMap<String, WritePolicy>,
+    pub projects: Vec<String>,
+    pub max_per_turn: Option<u32>,
+    pub max_per_day: Option<u32>,
+    pub dry_run: Option<bool>,
+    pub assumed_role: Option<Role>,
+}
+
 /// What one workspace does otherwise.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawWorkspace {
     pub model: Option<String>,
     pub fallback: Option<Vec<String>>,
+    pub writes: Option<WritePolicy>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -206,6 +220,7 @@ pub(super) struct RawProject {
     pub guidance: Option<String>,
     pub guidance_page: Option<String>,
     pub guidance_work_item: Option<String>,
+    pub writes: Option<WritePolicy>,
 }
 
 #[derive(Debug, Default, Deserialize)]

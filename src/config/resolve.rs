@@ -3,6 +3,7 @@
 mod channel;
 mod guidance;
 mod model;
+mod writes;
 
 use std::{
     collections::BTreeMap,
@@ -35,9 +36,9 @@ pub(super) fn resolve(
         raw.server.listen.as_deref().unwrap_or_default(),
         "an address such as 127.0.0.1:8080",
     );
+    let writes = resolver.writes(&raw);
     let name = raw.agent.name.clone().unwrap_or_else(|| "aileron".to_owned());
     let plane = resolver.plane(raw.plane, &name);
-    let model_names = raw.models.keys().cloned().collect();
     let guidance = resolver.guidance(raw.projects);
     let models = resolver.models(&raw.agent, &raw.models, &raw.providers, &raw.workspaces);
     let budget = resolver.budget(&raw.budget);
@@ -55,7 +56,8 @@ pub(super) fn resolve(
         (Some(listen), Some(plane), Some(models)) if resolver.problems.is_empty() => {
             let max_body_bytes = raw.server.max_body_kib.unwrap_or(5120) as usize * 1024;
             let server = ServerConfig { listen, max_body_bytes };
-            Ok(Config { server, store, plane, agent, models, model_names, budget, guidance, log })
+            let model_names = models.named.keys().cloned().collect();
+            Ok(Config { server, store, plane, agent, models, model_names, budget, guidance, writes, log })
         }
         (_, _, _) => Err(resolver.problems),
     }
@@ -63,8 +65,11 @@ pub(super) fn resolve(
 
 pub(super) fn texts(raw: RawConfig, base: &Path) -> TextsConfig {
     let model_names = raw.models.keys().cloned().collect();
-    let AgentConfig { prompts_dir, tools_dir, writes, .. } = agent(raw.agent, base);
-    TextsConfig { prompts_dir, tools_dir, model_names, writes }
+    let places = raw.workspaces.values().map(|own| own.writes).chain(raw.projects.values().map(|own| own.writes));
+    let policies = std::iter::once(Some(raw.agent.writes.unwrap_or(WritePolicy::Ask))).chain(places);
+    let offer_writes = policies.flatten().any(|policy| policy != WritePolicy::Deny);
+    let AgentConfig { prompts_dir, tools_dir, .. } = agent(raw.agent, base);
+    TextsConfig { prompts_dir, tools_dir, model_names, offer_writes }
 }
 
 fn agent(raw: RawAgent, base: &Path) -> AgentConfig {
@@ -80,7 +85,6 @@ fn agent(raw: RawAgent, base: &Path) -> AgentConfig {
         max_turn: secs(raw.max_turn_secs, 900),
         prompt_grace: millis(raw.prompt_grace_ms, 5000),
         drain: millis(raw.drain_ms, 10_000),
-        writes: raw.writes.unwrap_or(WritePolicy::Deny),
         sweep: secs(raw.sweep_secs, 300),
     }
 }

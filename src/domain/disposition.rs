@@ -12,3 +12,11 @@ pub enum Disposition {
     /// Trying again cannot help.
     GiveUp,
 }
+
+impl Disposition {
+    /// Whether it may pass by itself.
+    #[must_use]
+    pub fn is_retry(self) -> bool {
+        matches!(self, Self::Retry { .. })
+    }
+}

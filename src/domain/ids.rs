@@ -43,14 +43,24 @@ uuid_ids! {
     ActivityId,
     /// A comment on a work item.
     CommentId,
+    /// A file Plane keeps: what is in it never changes.
+    FileId,
+    /// A link on a work item.
+    LinkId,
     /// A page of a project.
     PageId,
+    /// A cycle of a project: a stretch of days with work items in it.
+    CycleId,
+    /// A module of a project: work items that belong to one undertaking.
+    ModuleId,
     /// A person or a bot.
     UserId,
     /// A workflow state of a project.
     StateId,
     /// A label of a project.
     LabelId,
+    /// One value of the estimate a project uses, such as "3" or "M".
+    EstimateId,
     /// One app installed in one workspace; also the credential its bot token is renewed with.
     InstallationId,
 }

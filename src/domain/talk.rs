@@ -1,17 +1,25 @@
 //! The conversation with a language model, in no provider's words.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::picture::Picture;
+
 /// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "role", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Message {
     System {
         text: String,
     },
     User {
         text: String,
+    },
+    /// A picture for the model to look at, if it can. The caption says what it is to those that cannot.
+    Picture {
+        caption: String,
+        picture: Arc<Picture>,
     },
     Assistant(AssistantMessage),
     /// The result of one tool call; every call of an assistant message gets exactly one.

@@ -2,7 +2,10 @@
 
 use jiff::{Timestamp, civil::Date};
 
-use super::ids::{CommentId, LabelId, ProjectId, StateId, UserId, WorkItemId};
+use super::{
+    ids::{CommentId, EstimateId, FileId, LabelId, ProjectId, StateId, UserId, WorkItemId},
+    role::Role,
+};
 
 /// A work item with what it points to, as far as Plane expanded it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +24,7 @@ pub struct WorkItem {
     pub parent: Option<ParentRef>,
     pub start_date: Option<Date>,
     pub target_date: Option<Date>,
+    pub estimate: Option<EstimateId>,
     pub created_at: Option<Timestamp>,
     pub updated_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
@@ -70,9 +74,19 @@ pub struct Person {
     pub id: UserId,
     pub display_name: String,
     pub full_name: String,
+    /// Their role where they are listed, if Plane tells it there.
+    pub role: Option<Role>,
+    /// Whether Plane says that it is no person.
+    pub is_bot: bool,
 }
 
 impl Person {
+    /// Someone of whom only the id is known.
+    #[must_use]
+    pub fn unnamed(id: UserId) -> Self {
+        Self { id, display_name: String::new(), full_name: String::new(), role: None, is_bot: false }
+    }
+
     /// How a person is written in text for the model: `@maya`, or a part of the id if the name is
     /// unknown.
     #[must_use]
@@ -106,6 +120,21 @@ impl Priority {
             Self::High => "high",
             Self::Urgent => "urgent",
             Self::Other(text) => text,
+        }
+    }
+}
+
+impl Priority {
+    /// Smaller is more urgent; what is not known comes last.
+    #[must_use]
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Urgent => 0,
+            Self::High => 1,
+            Self::Medium => 2,
+            Self::Low => 3,
+            Self::None => 4,
+            Self::Other(_) => 5,
         }
     }
 }
@@ -225,8 +254,25 @@ pub struct Link {
 /// A file on a work item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
+    pub id: Option<FileId>,
     pub name: String,
     /// Such as `image/png`; empty where Plane tells none.
     pub media_type: String,
     pub bytes: Option<u64>,
+}
+
+/// What is in a file, from its beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileContent {
+    pub bytes: Vec<u8>,
+    /// Whether that is all of it.
+    pub whole: bool,
+}
+
+/// One value of the estimate a project uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estimate {
+    pub id: EstimateId,
+    /// As people read it, such as "3" or "M".
+    pub value: String,
 }

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    ids::{LabelId, ProjectId, StateId, UserId, WorkItemId},
+    deed::Deed,
+    feature::Feature,
+    ids::{EstimateId, LabelId, ProjectId, StateId, UserId, WorkItemId},
+    role::Role,
     work_item::{Priority, WorkItem},
 };
 
@@ -59,9 +62,62 @@ pub enum Write {
         before: ItemFields,
         after: ItemFields,
     },
+    /// Anything else.
+    Deed(Deed),
 }
 
 impl Write {
+    /// The project it takes place in.
+    #[must_use]
+    pub fn project(&self) -> ProjectId {
+        match self {
+            Self::AddComment { item, .. } | Self::UpdateWorkItem { item, .. } => item.project,
+            Self::CreateWorkItem { project, .. } => *project,
+            Self::Deed(deed) => deed.project(),
+        }
+    }
+
+    /// The work item it changes; `None` for one that does not exist yet.
+    #[must_use]
+    pub fn item(&self) -> Option<WorkItemId> {
+        match self {
+            Self::AddComment { item, .. } | Self::UpdateWorkItem { item, .. } => Some(item.id),
+            Self::CreateWorkItem { .. } => None,
+            Self::Deed(deed) => deed.item(),
+        }
+    }
+
+    /// The least a person has to be to do this by hand. Everyone in a project may comment.
+    #[must_use]
+    pub fn least_role(&self) -> Role {
+        match self {
+            Self::AddComment { .. } => Role::Guest,
+            Self::CreateWorkItem { .. } | Self::UpdateWorkItem { .. } => Role::Member,
+            Self::Deed(deed) => deed.least_role(),
+        }
+    }
+
+    /// Whether something is gone for good afterwards, even where it is the agent's own.
+    #[must_use]
+    pub fn destroys(&self) -> bool {
+        match self {
+            Self::AddComment { .. } | Self::CreateWorkItem { .. } | Self::UpdateWorkItem { .. } => false,
+            Self::Deed(deed) => deed.destroys(),
+        }
+    }
+
+    /// The fields it sets. What adds something sets none.
+    #[must_use]
+    pub fn touches(&self) -> Vec<Touched> {
+        match self {
+            Self::UpdateWorkItem { item, before, after } => {
+                let fields = after.differing_from(before, |one, other| one == other);
+                fields.into_iter().map(|field| Touched { item: item.id, field }).collect()
+            }
+            Self::AddComment { .. } | Self::CreateWorkItem { .. } | Self::Deed(_) => Vec::new(),
+        }
+    }
+
     /// The project whose work items are others once this is done.
     #[must_use]
     pub fn changes_items_of(&self) -> Option<ProjectId> {
@@ -69,8 +125,25 @@ impl Write {
             Self::AddComment { .. } => None,
             Self::CreateWorkItem { project, .. } => Some(*project),
             Self::UpdateWorkItem { item, .. } => Some(item.project),
+            Self::Deed(deed) => deed.changes_items().then(|| deed.project()),
         }
     }
+
+    /// What not every Plane has and this cannot do without.
+    #[must_use]
+    pub fn needs(&self) -> Option<Feature> {
+        match self {
+            Self::AddComment { .. } | Self::CreateWorkItem { .. } | Self::UpdateWorkItem { .. } => None,
+            Self::Deed(deed) => deed.needs(),
+        }
+    }
+}
+
+/// Something of a work item that a change sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    pub item: WorkItemId,
+    pub field: &'static str,
 }
 
 /// A work item to write to.
@@ -103,6 +176,8 @@ pub struct ItemFields {
     pub start_date: Option<Slot<Date>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_date: Option<Slot<Date>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Slot<EstimateId>>,
 }
 
 /// What a field that may be empty is set to.
@@ -139,6 +214,43 @@ impl ItemFields {
             parent: self.parent.map(|_| item.parent.as_ref().map(|parent| parent.id).into()),
             start_date: self.start_date.map(|_| item.start_date.into()),
             target_date: self.target_date.map(|_| item.target_date.into()),
+            estimate: self.estimate.map(|_| item.estimate.into()),
+        }
+    }
+
+    /// The names of the fields that are set, as [`ItemFields::differing_from`] gives them.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        let all = [
+            ("name", self.name.is_some()),
+            ("priority", self.priority.is_some()),
+            ("state", self.state.is_some()),
+            ("labels", self.labels.is_some()),
+            ("assignees", self.assignees.is_some()),
+            ("parent", self.parent.is_some()),
+            ("start date", self.start_date.is_some()),
+            ("due date", self.target_date.is_some()),
+            ("estimate", self.estimate.is_some()),
+            ("description", self.description_html.is_some()),
+        ];
+        all.into_iter().filter_map(|(name, is_set)| is_set.then_some(name)).collect()
+    }
+
+    /// These fields alone, by their names.
+    #[must_use]
+    pub fn only(&self, names: &[&str]) -> Self {
+        let kept = |name| names.contains(&name);
+        Self {
+            name: self.name.clone().filter(|_| kept("name")),
+            description_html: self.description_html.clone().filter(|_| kept("description")),
+            priority: self.priority.clone().filter(|_| kept("priority")),
+            state: self.state.filter(|_| kept("state")),
+            labels: self.labels.clone().filter(|_| kept("labels")),
+            assignees: self.assignees.clone().filter(|_| kept("assignees")),
+            parent: self.parent.filter(|_| kept("parent")),
+            start_date: self.start_date.filter(|_| kept("start date")),
+            target_date: self.target_date.filter(|_| kept("due date")),
+            estimate: self.estimate.filter(|_| kept("estimate")),
         }
     }
 
@@ -166,6 +278,7 @@ impl ItemFields {
         compare("parent", self.parent.is_none() || self.parent == other.parent);
         compare("start date", self.start_date.is_none() || self.start_date == other.start_date);
         compare("due date", self.target_date.is_none() || self.target_date == other.target_date);
+        compare("estimate", self.estimate.is_none() || self.estimate == other.estimate);
         let same_description = match (&self.description_html, &other.description_html) {
             (None, _) => true,
             (Some(ours), Some(theirs)) => same_text(ours, theirs),
@@ -211,6 +324,12 @@ pub enum Written {
 }
 
 impl Written {
+    /// Whether it is in Plane.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
+
     /// Plainly done.
     #[must_use]
     pub fn done(id: Uuid) -> Self {
@@ -246,6 +365,27 @@ mod tests {
         let text = serde_json::to_string(&fields()).unwrap();
         assert_eq!(serde_json::from_str::<ItemFields>(&text).unwrap(), fields());
         assert!(text.contains(r#""parent":"empty""#) && !text.contains("start_date"), "{text}");
+    }
+
+    #[test]
+    fn a_deed_is_journalled_under_its_name() {
+        let item = Target { project: ProjectId(Uuid::nil()), id: WorkItemId(Uuid::nil()) };
+        let write = Write::Deed(Deed::DeleteWorkItem { item });
+        let value = serde_json::to_value(&write).unwrap();
+        assert_eq!((value["kind"].as_str(), value["deed"].as_str()), (Some("deed"), Some("delete_work_item")));
+        assert_eq!(serde_json::from_value::<Write>(value).unwrap(), write);
+    }
+
+    #[test]
+    fn a_part_of_the_fields_is_named_as_their_differences_are() {
+        let all = fields();
+        assert_eq!(all.only(&all.names()), all);
+        let other = ItemFields { labels: Some(Vec::new()), priority: Some("low".to_owned()), ..ItemFields::default() };
+        for field in all.differing_from(&other, |_, _| false) {
+            assert!(all.names().contains(&field), "{field}");
+        }
+        let one = all.only(&["due date"]);
+        assert_eq!(one, ItemFields { target_date: all.target_date, ..ItemFields::default() });
     }
 
     #[test]

@@ -56,6 +56,27 @@ pub fn model(config: &ModelConfig, policy: Option<RetryPolicy>) -> Result<Arc<dy
     Ok(Arc::new(Retrying::new(model, policy.unwrap_or(RetryPolicy::of(provider)))))
 }
 
+/// One model, and another in its place while it fails, which may have others behind it.
+///
+/// # Errors
+/// As [`model`].
+pub fn before(
+    config: &ModelConfig,
+    other: Arc<dyn Model>,
+    fallback_on: &[ErrorClass],
+) -> Result<Arc<dyn Model>, SetupError> {
+    let first = model(config, impatient(config))?;
+    Ok(Arc::new(Fallback::new(vec![first, other], fallback_on)))
+}
+
+/// Where another can go on, nobody should wait long for the one before.
+fn impatient(config: &ModelConfig) -> Option<RetryPolicy> {
+    match &config.provider {
+        ProviderConfig::Remote(provider) => Some(RetryPolicy::of(provider).impatient()),
+        ProviderConfig::Rehearsal => None,
+    }
+}
+
 /// A model and those that take its place.
 ///
 /// # Errors
@@ -68,14 +89,7 @@ pub fn chain(chain: &ModelChain, fallback_on: &[ErrorClass]) -> Result<Arc<dyn M
     let models: Result<Vec<_>, _> = chain
         .models()
         .enumerate()
-        .map(|(at, config)| {
-            let policy = match &config.provider {
-                // Where another can go on, nobody should wait long for the one before.
-                ProviderConfig::Remote(provider) if at < last => Some(RetryPolicy::of(provider).impatient()),
-                ProviderConfig::Remote(_) | ProviderConfig::Rehearsal => None,
-            };
-            model(config, policy)
-        })
+        .map(|(at, config)| model(config, if at < last { impatient(config) } else { None }))
         .collect();
     Ok(Arc::new(Fallback::new(models?, fallback_on)))
 }

@@ -91,7 +91,7 @@ fn calls_before(messages: &[Message]) -> usize {
         .iter()
         .map(|message| match message {
             Message::Assistant(said) => said.calls.len(),
-            Message::System { .. } | Message::User { .. } | Message::Tool { .. } => 0,
+            Message::System { .. } | Message::User { .. } | Message::Picture { .. } | Message::Tool { .. } => 0,
         })
         .sum()
 }

@@ -4,23 +4,34 @@
 //! names and ids are such that every provider takes them, and what a model said in terms of its own
 //! is told apart from what another one did.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
     config::PromptCache,
-    domain::talk::{AssistantMessage, Message, ToolCall},
+    domain::{
+        picture::Picture,
+        talk::{AssistantMessage, Message, ToolCall},
+    },
+    llm::remote::Speaker,
 };
 
 /// Longest name of a tool that providers take.
 const MAX_NAME_CHARS: usize = 64;
 /// Longest id of a call that providers take.
 const MAX_ID_CHARS: usize = 40;
+/// Stands in for a picture where the model that is asked cannot see.
+const NOT_SEEN: &str =
+    "You cannot see pictures, so this one is not shown to you. Do not guess what is in it; say so where it matters.";
 
 /// One message, or the calls of one message together with their results.
 #[derive(Debug, PartialEq)]
 pub(super) enum Turn<'a> {
     System(&'a str),
-    User(&'a str),
+    User(Cow<'a, str>),
+    /// A picture under its caption, for a model that sees.
+    Picture(&'a str, &'a Picture),
     Said(Said<'a>),
 }
 
@@ -52,14 +63,20 @@ impl Call<'_> {
     }
 }
 
-/// The conversation for the model with this identity.
-pub(super) fn turns<'a>(conversation: &'a [Message], identity: &str) -> Vec<Turn<'a>> {
+/// The conversation for this model.
+pub(super) fn turns<'a>(conversation: &'a [Message], speaker: &Speaker) -> Vec<Turn<'a>> {
+    turns_for(conversation, &speaker.identity, speaker.card.vision)
+}
+
+fn turns_for<'a>(conversation: &'a [Message], identity: &str, sees: bool) -> Vec<Turn<'a>> {
     let mut turns = Vec::with_capacity(conversation.len());
     let mut rest = conversation.iter().peekable();
     while let Some(message) = rest.next() {
         match message {
             Message::System { text } => turns.push(Turn::System(text)),
-            Message::User { text } => turns.push(Turn::User(text)),
+            Message::User { text } => turns.push(Turn::User(text.into())),
+            Message::Picture { caption, picture } if sees => turns.push(Turn::Picture(caption, picture)),
+            Message::Picture { caption, .. } => turns.push(Turn::User(format!("{caption}\n{NOT_SEEN}").into())),
             Message::Assistant(message) => {
                 let mut results: Vec<(&str, &str)> = Vec::new();
                 while let Some(Message::Tool { call_id, text }) =
@@ -201,7 +218,7 @@ mod tests {
             (None, "", false, true),
         ] {
             let messages = made_by(maker, id);
-            let turns = turns(&messages, "me");
+            let turns = turns_for(&messages, "me", false);
             let [Turn::Said(said)] = turns.as_slice() else { panic!("{turns:?}") };
             let call = &said.calls[0];
             assert_eq!((call.id == id, call.own.is_some()), (keeps_id, keeps_fields), "{maker:?} {id:?}");

@@ -2,6 +2,9 @@
 
 mod caller;
 mod channel;
+mod deed;
+mod file;
+mod project;
 pub(in crate::plane) mod transport;
 
 use std::{sync::Arc, time::Duration};
@@ -26,10 +29,10 @@ use crate::{
     domain::{
         activity::{Draft, Posted, RunActivity},
         event::RunInfo,
-        ids::{CommentId, PageId, ProjectId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, FileId, PageId, ProjectId, StepKey, WorkItemId, WorkspaceId},
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
+            Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
@@ -252,6 +255,16 @@ impl PlaneApi for PlaneClient {
         Ok(readable(what, list::page(&body, attached::attachment))?.items)
     }
 
+    async fn file(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        file: FileId,
+        limit_bytes: usize,
+    ) -> Result<FileContent, PlaneError> {
+        self.caller.file(workspace, item, file, limit_bytes).await
+    }
+
     async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Page<ItemTitle>, PlaneError> {
         let path = ["projects", &project.to_string(), "work-items"];
         let query = [
@@ -294,6 +307,12 @@ impl PlaneApi for PlaneClient {
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Vec<Person>, PlaneError> {
         let path = ["projects", &project.to_string(), "project-members"];
         let call = Call { workspace, what: "the members", path: &path, query: &[], lane: Lane::Read };
+        self.caller.whole_list(&call, record::member, |person| person.id).await
+    }
+
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Vec<Person>, PlaneError> {
+        let call =
+            Call { workspace, what: "the workspace's members", path: &["members"], query: &[], lane: Lane::Read };
         self.caller.whole_list(&call, record::member, |person| person.id).await
     }
 

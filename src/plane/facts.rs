@@ -1,30 +1,42 @@
 //! What changes seldom about a project, remembered for a while: the project itself, its states, labels,
-//! members, the titles of its work items, and roughly what these are about.
+//! members, cycles, modules, the titles of its work items, roughly what these are about, and pictures looked at
+//! lately.
+
+mod pictures;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
+pub use self::pictures::PictureError;
+use self::pictures::Pictures;
 use super::{ItemOrder, PlaneApi, PlaneError};
 use crate::domain::{
+    deed::Deed,
+    feature::Feature,
     ids::{ProjectId, WorkspaceId},
-    work_item::{ItemTitle, Label, Page, Person, Project, State, WorkItem},
+    plans::{Cycle, Module},
+    work_item::{Estimate, ItemTitle, Label, Page, Person, Project, State, WorkItem},
+    write::Write,
 };
 
 /// Titles and states of work items change more often than the rest, so they are remembered no longer. What
 /// work items are about changes as seldom as the rest, and takes many requests.
 const TITLES_TTL: Duration = Duration::from_secs(60);
 
+/// For how long it is remembered that a Plane does not have something.
+const LACKING_TTL: Duration = Duration::from_hours(6);
+
 /// Projects remembered at the same time.
 const MOST_PROJECTS: usize = 500;
 /// Projects whose work items are remembered at the same time; these are large.
 const MOST_ITEM_LISTS: usize = 20;
 /// Pages of a hundred work items that are remembered, the ones updated last.
-const ITEM_PAGES: u32 = 5;
+const ITEM_PAGES: u32 = 10;
 /// Most of a description that is remembered, in bytes.
 const LONGEST_DESCRIPTION_BYTES: usize = 8 * 1024;
 
@@ -39,6 +51,13 @@ pub struct Facts {
     members: Remembered<Vec<Person>>,
     items: Remembered<RecentItems>,
     titles: Remembered<Page<ItemTitle>>,
+    pictures: Pictures,
+    cycles: Remembered<Vec<Cycle>>,
+    modules: Remembered<Vec<Module>>,
+    estimates: Remembered<Vec<Estimate>>,
+    workspace_members: Remembered<Vec<Person>, WorkspaceId>,
+    /// What a workspace's Plane turned out not to have, and when it did.
+    lacking: Mutex<HashMap<(WorkspaceId, Feature), Instant>>,
 }
 
 /// The work items of a project that were updated last, their descriptions shortened.
@@ -60,6 +79,12 @@ impl Facts {
             members: Remembered::default(),
             items: Remembered { most: MOST_ITEM_LISTS, ..Remembered::default() },
             titles: Remembered::default(),
+            pictures: Pictures::default(),
+            cycles: Remembered::default(),
+            modules: Remembered::default(),
+            estimates: Remembered::default(),
+            workspace_members: Remembered::default(),
+            lacking: Mutex::default(),
         }
     }
 
@@ -87,6 +112,34 @@ impl Facts {
         self.members.get((workspace, project), self.ttl, || self.api.members(workspace, project)).await
     }
 
+    /// # Errors
+    /// What [`super::ProjectApi::cycles`] answers.
+    pub async fn cycles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Cycle>>, PlaneError> {
+        self.cycles.get((workspace, project), self.ttl, || self.api.cycles(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`super::ProjectApi::modules`] answers.
+    pub async fn modules(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Vec<Module>>, PlaneError> {
+        self.modules.get((workspace, project), self.ttl, || self.api.modules(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`super::DeedApi::estimates`] answers.
+    pub async fn estimates(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+    ) -> Result<Arc<Vec<Estimate>>, PlaneError> {
+        self.estimates.get((workspace, project), self.ttl, || self.api.estimates(workspace, project)).await
+    }
+
+    /// # Errors
+    /// What [`PlaneApi::workspace_members`] answers.
+    pub async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Arc<Vec<Person>>, PlaneError> {
+        self.workspace_members.get(workspace, self.ttl, || self.api.workspace_members(workspace)).await
+    }
+
     /// The project as it was when it was last asked for, however long ago, without waiting.
     #[must_use]
     pub fn known_project(&self, workspace: WorkspaceId, project: ProjectId) -> Option<Arc<Project>> {
@@ -104,9 +157,40 @@ impl Facts {
     pub fn forget_items(&self, workspace: WorkspaceId, project: ProjectId) {
         self.titles.forget((workspace, project));
         self.items.forget((workspace, project));
+        // They count their work items.
+        self.cycles.forget((workspace, project));
+        self.modules.forget((workspace, project));
     }
 
-    /// The five hundred work items that were updated last. It takes a request for each hundred.
+    /// Forgets what is no longer true once this is made.
+    pub fn forget_after(&self, workspace: WorkspaceId, write: &Write) {
+        if let Some(project) = write.changes_items_of() {
+            self.forget_items(workspace, project);
+        }
+        if let Write::Deed(Deed::CreateLabel { project, .. } | Deed::DeleteLabel { project, .. }) = write {
+            self.labels.forget((workspace, *project));
+        }
+    }
+
+    /// A call turned out not to exist in this workspace's Plane, as [`PlaneError::no_such_call`] tells.
+    pub fn learn_lack(&self, workspace: WorkspaceId, feature: Feature) {
+        tracing::info!(%workspace, ?feature, "this Plane does not have it");
+        self.lacking().insert((workspace, feature), Instant::now());
+    }
+
+    /// Whether this workspace's Plane is known not to have it. After some hours it is tried again, as it may
+    /// have been upgraded.
+    #[must_use]
+    pub fn lacks(&self, workspace: WorkspaceId, feature: Feature) -> bool {
+        self.lacking().get(&(workspace, feature)).is_some_and(|learnt| learnt.elapsed() < LACKING_TTL)
+    }
+
+    fn lacking(&self) -> MutexGuard<'_, HashMap<(WorkspaceId, Feature), Instant>> {
+        self.lacking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thousand work items that were updated last, as they were some minutes ago at most. It takes a
+    /// request for each hundred.
     ///
     /// # Errors
     /// What [`PlaneApi::work_items`] answers.
@@ -116,6 +200,19 @@ impl Facts {
         project: ProjectId,
     ) -> Result<Arc<RecentItems>, PlaneError> {
         self.items.get((workspace, project), self.ttl, || self.fetch_items(workspace, project)).await
+    }
+
+    /// As [`Facts::recent_items`], as they were a minute ago at most.
+    ///
+    /// # Errors
+    /// What [`PlaneApi::work_items`] answers.
+    pub async fn current_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+    ) -> Result<Arc<RecentItems>, PlaneError> {
+        let ttl = self.ttl.min(TITLES_TTL);
+        self.items.get((workspace, project), ttl, || self.fetch_items(workspace, project)).await
     }
 
     async fn fetch_items(&self, workspace: WorkspaceId, project: ProjectId) -> Result<RecentItems, PlaneError> {
@@ -145,10 +242,10 @@ impl Facts {
 
 type Key = (WorkspaceId, ProjectId);
 
-/// One kind of fact, by project.
-pub struct Remembered<T> {
+/// One kind of fact, by project where nothing else is said.
+pub struct Remembered<T, K = Key> {
     most: usize,
-    slots: Mutex<HashMap<Key, Slot<T>>>,
+    slots: Mutex<HashMap<K, Slot<T>>>,
 }
 
 struct Slot<T> {
@@ -162,18 +259,18 @@ struct Fact<T> {
     value: Arc<T>,
 }
 
-impl<T> Default for Remembered<T> {
+impl<T, K> Default for Remembered<T, K> {
     fn default() -> Self {
         Self { most: MOST_PROJECTS, slots: Mutex::default() }
     }
 }
 
-impl<T> Remembered<T> {
+impl<T, K: Copy + Eq + std::hash::Hash> Remembered<T, K> {
     /// What is remembered, or what `fetch` gives.
     ///
     /// # Errors
     /// What `fetch` answers.
-    pub async fn get<F>(&self, key: Key, ttl: Duration, fetch: impl FnOnce() -> F) -> Result<Arc<T>, PlaneError>
+    pub async fn get<F>(&self, key: K, ttl: Duration, fetch: impl FnOnce() -> F) -> Result<Arc<T>, PlaneError>
     where
         F: Future<Output = Result<T, PlaneError>>,
     {
@@ -188,18 +285,18 @@ impl<T> Remembered<T> {
     }
 
     /// What is remembered, however old.
-    fn known(&self, key: Key) -> Option<Arc<T>> {
+    fn known(&self, key: K) -> Option<Arc<T>> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         // Where it is being fetched nobody waits for it here.
         let fact = slots.get(&key)?.fact.try_lock().ok()?;
         fact.as_ref().map(|known| Arc::clone(&known.value))
     }
 
-    fn forget(&self, key: Key) {
+    fn forget(&self, key: K) {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
-    fn slot(&self, key: Key) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {
+    fn slot(&self, key: K) -> Arc<tokio::sync::Mutex<Option<Fact<T>>>> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= self.most
             && !slots.contains_key(&key)

@@ -11,7 +11,7 @@ mod writer;
 use scraper::{Html, Selector};
 
 use self::{walk::Walker, writer::Writer};
-use crate::domain::ids::UserId;
+use crate::domain::ids::{FileId, UserId};
 
 /// Longest prompt handed on, in characters.
 const PROMPT_LIMIT_CHARS: usize = 32_000;
@@ -98,6 +98,26 @@ pub fn called_users(html: &str) -> Vec<UserId> {
     };
     users.retain(called);
     users
+}
+
+/// The pictures in a text that Plane itself keeps, each once and in their order, with what stands for each in
+/// Markdown. Those that lie elsewhere are left out: whoever writes a text may name any address.
+#[must_use]
+pub fn pictures(html: &str) -> Vec<(FileId, String)> {
+    let mut pictures: Vec<(FileId, String)> = Vec::new();
+    if !html.contains("image-component") || !guard::is_tame(html) {
+        return pictures;
+    }
+    let Ok(images) = Selector::parse("image-component") else {
+        return pictures;
+    };
+    for image in Html::parse_fragment(html).select(&images) {
+        let id = image.attr("src").and_then(|source| source.trim().parse().ok());
+        if let Some(id) = id.filter(|id| !pictures.iter().any(|(known, _)| known == id)) {
+            pictures.push((id, walk::image_name(image)));
+        }
+    }
+    pictures
 }
 
 /// Whether two pieces of HTML say the same. Plane writes what it stores in its own way.

@@ -3,9 +3,11 @@
 
 pub(super) mod activity;
 pub(super) mod attached;
+pub(super) mod deed;
 pub(super) mod failure;
 pub(super) mod fields;
 pub(super) mod list;
+pub(super) mod plans;
 pub(super) mod record;
 pub(super) mod spoken;
 pub(super) mod write;

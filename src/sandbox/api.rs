@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Shared,
+    Shared, files,
     listing::{self, Refusal},
     reads::Reader,
     route::{self, InWorkspace, Route},
@@ -27,10 +27,13 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Response {
         stray(&mut world, call, "has no trailing slash");
         return slash_redirect(call);
     }
-    let Some(route) = route::find(&call.path).filter(|route| world.edition.knows(route)) else {
+    let Some(route) = route::find(&call.path) else {
         stray(&mut world, call, "is no path of the API");
         return respond(404, &json!({"error": "Page not found."}));
     };
+    if !shared.options.edition.knows(&route) {
+        return respond(404, &json!({"error": "Page not found."}));
+    }
     let (place, credential) = match enter(&mut world, call, &route) {
         Ok(entered) => entered,
         Err((status, body)) => return respond(status, &body),
@@ -49,7 +52,11 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Response {
     } else {
         (405, json!({"detail": format!("Method \"{}\" not allowed.", call.method)}))
     };
-    let mut response = if status == 204 { raw(204, "application/json", "") } else { respond(status, &body) };
+    let mut response = match status {
+        204 => raw(204, "application/json", ""),
+        302 => files::redirect(shared, &body),
+        _ => respond(status, &body),
+    };
     if let Some(remaining) = remaining {
         let reset = Timestamp::now().saturating_add(shared.options.rate_limit_window).map_or(0, Timestamp::as_second);
         set_header(&mut response, "x-ratelimit-remaining", &remaining.to_string());

@@ -92,7 +92,7 @@ pub(super) fn update(world: &mut World, call: &Call, place: Place, id: CommentId
     comment.updated_at = Timestamp::now();
     let unchanged = comment.html == before.html && comment.external.same_as(&before.external);
     if !own {
-        stray(world, call, "edits somebody else's comment");
+        stray(world, call, "touches a comment of somebody else");
     }
     if was_last_word && !unchanged {
         stray(world, call, "edits its last word");
@@ -114,7 +114,7 @@ pub(super) fn delete(world: &mut World, call: &Call, place: Place, id: CommentId
     let at = item.comments.iter().position(|comment| comment.id == id).ok_or_else(missing)?;
     let gone = item.comments.remove(at);
     if gone.actor != bot {
-        stray(world, call, "deletes somebody else's comment");
+        stray(world, call, "touches a comment of somebody else");
     }
     if thread::is_last_word(&gone) {
         stray(world, call, "deletes its last word");

@@ -1,6 +1,6 @@
 //! What kind of Plane the stand-in is.
 
-use super::route::{InProject, InWorkspace, Route};
+use super::route::{InProject, InWorkspace, OfItem, Route};
 
 /// The editions that matter to an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,13 +17,33 @@ impl Edition {
     pub(super) fn knows(self, route: &Route) -> bool {
         match (self, route) {
             (Self::Commercial, _) | (Self::Community, Route::Me) => true,
-            (Self::Community, Route::Workspace(_, place)) => !matches!(
-                place,
-                InWorkspace::Run(_)
-                    | InWorkspace::RunActivities(_)
-                    | InWorkspace::RunActivity(..)
-                    | InWorkspace::InProject(_, InProject::Page(_))
-            ),
+            (
+                Self::Community,
+                Route::Workspace(_, InWorkspace::Run(_) | InWorkspace::RunActivities(_) | InWorkspace::RunActivity(..)),
+            ) => false,
+            (Self::Community, Route::Workspace(_, InWorkspace::InProject(_, place))) => match place {
+                InProject::OfItem(_, OfItem::RemoveRelation | OfItem::Archive | OfItem::Unarchive)
+                | InProject::Estimates
+                | InProject::EstimatePoints(_)
+                | InProject::Pages
+                | InProject::Page(_) => false,
+                InProject::Members
+                | InProject::States
+                | InProject::State(_)
+                | InProject::Labels
+                | InProject::Label(_)
+                | InProject::Items
+                | InProject::Cycles
+                | InProject::CycleItems(_)
+                | InProject::CycleItem(..)
+                | InProject::Modules
+                | InProject::ModuleItems(_)
+                | InProject::ModuleItem(..)
+                | InProject::IntakeList
+                | InProject::Intake(_)
+                | InProject::OfItem(..) => true,
+            },
+            (Self::Community, Route::Workspace(..)) => true,
         }
     }
 

@@ -14,9 +14,9 @@ use super::{
     world::{Change, Item, Project, Workspace, World},
     writes::{external, taken},
 };
-use crate::domain::ids::{LabelId, ProjectId, StateId, UserId, WorkItemId, WorkspaceId};
+use crate::domain::ids::{EstimateId, LabelId, ProjectId, StateId, UserId, WorkItemId, WorkspaceId};
 
-const WRITABLE: [&str; 11] = [
+const WRITABLE: [&str; 12] = [
     "name",
     "description_html",
     "priority",
@@ -26,6 +26,7 @@ const WRITABLE: [&str; 11] = [
     "parent",
     "start_date",
     "target_date",
+    "estimate_point",
     "external_source",
     "external_id",
 ];
@@ -143,6 +144,8 @@ fn set_fields(item: &mut Item, project: &Project, workspace: &Workspace, body: &
                 .map(|parent| item.parent = parent.map(WorkItemId)),
             "start_date" => date(value).map(|date| item.start_date = date),
             "target_date" => date(value).map(|date| item.target_date = date),
+            "estimate_point" => reference(value, |id| project.estimates.iter().any(|(known, _)| known.0 == id))
+                .map(|estimate| item.estimate = estimate.map(EstimateId)),
             _ => Ok(()),
         };
         if let (Err(error), Some(known)) = (outcome, WRITABLE.into_iter().find(|known| known == field)) {

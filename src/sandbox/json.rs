@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::{Attachment, Change, Comment, Item, Label, Link, Project, State, Workspace, time};
+use super::world::{Attachment, Change, Comment, Item, Label, Link, Page, Project, State, Workspace, time};
 
 pub(super) fn project(workspace: &Workspace, project: &Project) -> Value {
     let mut value = json!({
@@ -24,8 +24,7 @@ pub(super) fn project(workspace: &Workspace, project: &Project) -> Value {
     value
 }
 
-pub(super) fn page(workspace: &Workspace, project: &Project) -> Value {
-    let page = &project.page;
+pub(super) fn page(workspace: &Workspace, project: &Project, page: &Page) -> Value {
     json!({
         "id": page.id, "name": page.name, "description_html": page.html, "owned_by": project.created_by, "access": 0,
         "is_locked": false, "archived_at": null, "workspace": workspace.id, "created_at": time(project.created_at),
@@ -62,7 +61,7 @@ pub(super) fn item(workspace: &Workspace, project: &Project, item: &Item) -> Val
         "completed_at": item.completed_at.map(time), "archived_at": null, "is_draft": false,
         "external_source": item.external.source, "external_id": item.external.id, "created_by": item.created_by,
         "updated_by": item.updated_by, "project": project.id, "workspace": workspace.id, "parent": item.parent,
-        "state": item.state, "estimate_point": null, "type": null, "assignees": item.assignees, "labels": item.labels,
+        "state": item.state, "estimate_point": item.estimate, "type": null, "assignees": item.assignees, "labels": item.labels,
     })
 }
 
@@ -107,10 +106,10 @@ pub(super) fn link(workspace: &Workspace, project: &Project, item: &Item, link: 
 pub(super) fn attachment(workspace: &Workspace, project: &Project, item: &Item, file: &Attachment) -> Value {
     json!({
         "id": file.id, "created_at": time(file.created_at), "updated_at": time(file.created_at), "deleted_at": null,
-        "attributes": {"name": file.name, "size": file.bytes, "type": file.media_type},
+        "attributes": {"name": file.name, "size": file.content.len(), "type": file.media_type},
         "asset": format!("{}/{}-{}", workspace.id, file.id.simple(), file.name), "entity_type": "ISSUE_ATTACHMENT",
         "entity_identifier": null, "is_deleted": false, "is_archived": false, "external_id": null,
-        "external_source": null, "size": file.bytes, "is_uploaded": true, "storage_metadata": {},
+        "external_source": null, "size": file.content.len(), "is_uploaded": true, "storage_metadata": {},
         "created_by": file.created_by, "updated_by": null, "user": null, "workspace": workspace.id,
         "draft_issue": null, "project": project.id, "issue": item.id, "comment": null, "page": null,
     })

@@ -17,7 +17,6 @@ use crate::domain::ids::{
 /// How a sandbox is started.
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
-    pub edition: Edition,
     /// How many seeded workspaces there are: 1 (`acme`) or 2 (and `globex`).
     pub workspaces: usize,
     /// Requests one credential may make in any [`Self::rate_limit_window`]; `None` is no limit.
@@ -32,12 +31,13 @@ pub struct SandboxOptions {
     pub listen: SocketAddr,
     /// A run without an update for this long becomes `stale`.
     pub stale_after: Duration,
+    /// Which edition of Plane it plays.
+    pub edition: Edition,
 }
 
 impl Default for SandboxOptions {
     fn default() -> Self {
         Self {
-            edition: Edition::Commercial,
             workspaces: 1,
             rate_limit_per_minute: Some(60),
             rate_limit_window: Duration::from_secs(60),
@@ -45,6 +45,7 @@ impl Default for SandboxOptions {
             webhook_secret: "plane_wh_0123456789abcdef0123456789abcdef".to_owned(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             stale_after: Duration::from_secs(300),
+            edition: Edition::Commercial,
         }
     }
 }

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use super::{
     api::{Answer, forbidden, missing},
-    json,
+    files, json,
     listing::{self, Refusal},
+    plans,
+    project_writes::record_json,
     route::{InProject, InWorkspace, OfItem, Route},
     serve::Call,
     world::{Item, Person, Project, Workspace, World},
@@ -34,7 +36,7 @@ impl Reader<'_> {
             Route::Workspace(_, place) => place,
         };
         match place {
-            InWorkspace::Members => Ok((200, self.members(true))),
+            InWorkspace::Members => Ok((200, self.members(None))),
             InWorkspace::Projects => {
                 let all = self.workspace.projects.iter().map(|project| json::project(self.workspace, project));
                 self.page(all.collect(), None)
@@ -71,7 +73,7 @@ impl Reader<'_> {
     fn read_in_project(&mut self, project: &Project, place: &InProject) -> Answer {
         let home = self.workspace;
         match place {
-            InProject::Members => Ok((200, self.members(false))),
+            InProject::Members => Ok((200, self.members(Some(project)))),
             InProject::States => {
                 let all = project.states.iter().map(|state| json::state(home, project, state)).collect();
                 self.page(all, Some(project))
@@ -88,14 +90,56 @@ impl Reader<'_> {
                 let label = project.labels.iter().find(|label| label.id.0 == *id).ok_or_else(missing)?;
                 self.one(json::label(home, project, label), Some(project))
             }
-            InProject::Page(id) if project.page.id.0 == *id => self.one(json::page(home, project), Some(project)),
-            InProject::Page(_) => Err(missing()),
+            InProject::Page(id) => {
+                let page = project.pages().find(|page| page.id.0 == *id).ok_or_else(missing)?;
+                self.one(json::page(home, project, page), Some(project))
+            }
+            InProject::Pages => {
+                let rows = project.pages().map(|page| {
+                    let mut row = json::page(home, project, page);
+                    row.as_object_mut().map(|row| row.remove("description_html"));
+                    row
+                });
+                self.page(rows.collect(), None)
+            }
+            InProject::Estimates => Ok((200, estimates(project))),
+            InProject::EstimatePoints(_) => Ok((200, estimate_points(project))),
+            InProject::IntakeList => self.intake(project),
+            InProject::Intake(id) => {
+                let record = project.intake.iter().find(|record| record.item.id.0 == *id).ok_or_else(missing)?;
+                self.one(record_json(home, project, record), Some(project))
+            }
+            InProject::CycleItem(..) | InProject::ModuleItem(..) => Err(missing()),
+            InProject::Cycles => {
+                self.page(project.cycles.iter().map(|c| plans::cycle(home, project, c)).collect(), None)
+            }
+            InProject::Modules => {
+                self.page(project.modules.iter().map(|m| plans::module(home, project, m)).collect(), None)
+            }
+            InProject::CycleItems(id) => {
+                let cycle = project.cycles.iter().find(|cycle| cycle.id.0 == *id).ok_or_else(missing)?;
+                self.some_items(project, &cycle.items)
+            }
+            InProject::ModuleItems(id) => {
+                let module = project.modules.iter().find(|module| module.id.0 == *id).ok_or_else(missing)?;
+                self.some_items(project, &module.items)
+            }
             InProject::Items => self.items(project),
+            // The project is looked at, the work item is not.
+            InProject::OfItem(_, OfItem::Attachment(file)) => files::location(project, *file),
             InProject::OfItem(item, place) => match project.item(WorkItemId(*item)) {
                 Some(item) => self.read_of_item(project, item, place),
                 None => self.read_of_unknown_item(place),
             },
         }
+    }
+
+    /// What was snoozed until a time that has passed is hidden.
+    fn intake(&mut self, project: &Project) -> Answer {
+        let now = jiff::Timestamp::now().to_string();
+        let shown = |till: &Option<String>| till.as_ref().is_none_or(|till| *till >= now);
+        let records = project.intake.iter().rev().filter(|record| shown(&record.snoozed_till));
+        self.page(records.map(|record| record_json(self.workspace, project, record)).collect(), Some(project))
     }
 
     fn read_of_item(&mut self, project: &Project, item: &Item, place: &OfItem) -> Answer {
@@ -105,15 +149,25 @@ impl Reader<'_> {
             OfItem::Relations => return Ok((200, json::relations(project, item))),
             // A bare array.
             OfItem::Attachments => {
-                let files = item.attachments.iter().map(|file| json::attachment(home, project, item, file));
+                let files = item
+                    .attachments
+                    .iter()
+                    .filter(|file| file.listed)
+                    .map(|file| json::attachment(home, project, item, file));
                 return Ok((200, files.collect()));
             }
+            OfItem::Attachment(file) => return files::location(project, *file),
             OfItem::Comment(id) => {
                 let comment = item.comments.iter().find(|comment| comment.id.0 == *id).ok_or_else(missing)?;
                 return self.one(json::comment(home, project, item, comment), Some(project));
             }
             // Newest first, whatever order is asked for.
             OfItem::Comments => item.comments.iter().rev().map(|c| json::comment(home, project, item, c)).collect(),
+            OfItem::Link(id) => {
+                let link = item.links.iter().find(|link| link.id == *id).ok_or_else(missing)?;
+                return self.one(json::link(home, project, item, link), Some(project));
+            }
+            OfItem::RemoveRelation | OfItem::Archive | OfItem::Unarchive => return Err(missing()),
             OfItem::Links => item.links.iter().map(|link| json::link(home, project, item, link)).collect(),
             OfItem::Changes => {
                 let changes = item.history.iter().map(|change| json::change(home, project, item, change));
@@ -132,7 +186,14 @@ impl Reader<'_> {
         match place {
             OfItem::Comments | OfItem::Links | OfItem::Changes => self.page(Vec::new(), None),
             OfItem::Attachments => Ok((200, json!([]))),
-            OfItem::Itself | OfItem::Relations | OfItem::Comment(_) => Err(missing()),
+            OfItem::Itself
+            | OfItem::Relations
+            | OfItem::Comment(_)
+            | OfItem::Link(_)
+            | OfItem::Attachment(_)
+            | OfItem::RemoveRelation
+            | OfItem::Archive
+            | OfItem::Unarchive => Err(missing()),
         }
     }
 
@@ -140,16 +201,20 @@ impl Reader<'_> {
         self.world.run(id).filter(|run| run.workspace == self.workspace.id).ok_or_else(missing)
     }
 
-    /// A bare array; only a workspace's members carry a role.
-    fn members(&self, with_role: bool) -> Value {
-        let member = |person: &Person| {
+    /// A bare array: the members of a project, or everyone.
+    fn members(&self, project: Option<&Project>) -> Value {
+        let with_role = |person: &Person| {
             let mut member = person.to_json();
-            if with_role {
-                json::merge(&mut member, json!({"role": person.role}));
-            }
+            json::merge(&mut member, json!({"role": person.role}));
             member
         };
-        self.workspace.people.iter().map(member).collect()
+        let is_in = |person: &&Person| project.is_none_or(|project| project.has_member(person.id));
+        self.workspace.people.iter().filter(is_in).map(with_role).collect()
+    }
+
+    fn some_items(&mut self, project: &Project, ids: &[WorkItemId]) -> Answer {
+        let items = ids.iter().filter_map(|id| project.item(*id));
+        self.page(items.map(|item| json::item(self.workspace, project, item)).collect(), Some(project))
     }
 
     fn items(&mut self, project: &Project) -> Answer {
@@ -230,6 +295,15 @@ impl Reader<'_> {
             self.unknown_fields.extend(listing::keep_fields(value, fields));
         }
     }
+}
+
+fn estimates(project: &Project) -> Value {
+    json!([{"id": project.id, "name": "Points", "type": "points", "project": project.id}])
+}
+
+fn estimate_points(project: &Project) -> Value {
+    let all = project.estimates.iter().enumerate();
+    all.map(|(key, (id, value))| json!({"id": id, "key": key, "value": value, "estimate": project.id})).collect()
 }
 
 /// Ascending order begins with the most urgent.

@@ -32,7 +32,19 @@ pub(super) enum InProject {
     State(Uuid),
     Labels,
     Label(Uuid),
+    Pages,
     Page(Uuid),
+    Cycles,
+    CycleItems(Uuid),
+    CycleItem(Uuid, Uuid),
+    Modules,
+    ModuleItems(Uuid),
+    ModuleItem(Uuid, Uuid),
+    Estimates,
+    EstimatePoints(Uuid),
+    IntakeList,
+    /// Named by the work item.
+    Intake(Uuid),
     Items,
     /// A path inside this work item.
     OfItem(Uuid, OfItem),
@@ -46,8 +58,14 @@ pub(super) enum OfItem {
     Comment(Uuid),
     Changes,
     Links,
+    Link(Uuid),
     Relations,
+    RemoveRelation,
     Attachments,
+    /// Leads to where the file lies.
+    Attachment(Uuid),
+    Archive,
+    Unarchive,
 }
 
 /// What a route takes, to tell a client that strays.
@@ -98,13 +116,29 @@ impl Route {
             InWorkspace::InProject(_, place) => match place {
                 // Whole here, but some editions page them, so a client may well ask for a page.
                 InProject::Members => takes(&["GET"], &["cursor", "per_page"], false),
-                InProject::OfItem(_, OfItem::Relations | OfItem::Attachments) => takes(&["GET"], &[], false),
-                InProject::States | InProject::OfItem(_, OfItem::Links) => takes(&["GET"], LIST, true),
-                InProject::Labels | InProject::OfItem(_, OfItem::Comments) => takes(&["GET", "POST"], LIST, true),
-                InProject::State(_) | InProject::Label(_) | InProject::Page(_) => takes(&["GET"], OBJECT, false),
+                InProject::OfItem(_, OfItem::Attachments | OfItem::Attachment(_)) => takes(&["GET"], &[], false),
+                InProject::OfItem(_, OfItem::Relations) => takes(&["GET", "POST"], &[], false),
+                InProject::States => takes(&["GET"], LIST, true),
+                InProject::Labels | InProject::OfItem(_, OfItem::Comments | OfItem::Links) => {
+                    takes(&["GET", "POST"], LIST, true)
+                }
+                InProject::State(_) | InProject::Page(_) => takes(&["GET"], OBJECT, false),
+                InProject::Label(_) => takes(&["GET", "DELETE"], OBJECT, false),
+                InProject::Pages => takes(&["GET", "POST"], &["cursor", "per_page", "type", "search"], true),
+                InProject::Cycles => takes(&["GET"], &["cursor", "per_page", "fields", "expand", "cycle_view"], true),
+                InProject::Modules => takes(&["GET"], LIST, true),
+                InProject::CycleItems(_) | InProject::ModuleItems(_) => takes(&["GET", "POST"], ORDERED, true),
+                InProject::CycleItem(..) | InProject::ModuleItem(..) => takes(&["DELETE"], &[], false),
+                InProject::Estimates | InProject::EstimatePoints(_) => takes(&["GET"], &[], false),
+                InProject::IntakeList => takes(&["GET"], LIST, true),
+                InProject::Intake(_) => takes(&["GET", "PATCH"], OBJECT, false),
                 InProject::Items => takes(&["GET", "POST"], ITEMS, true),
-                InProject::OfItem(_, OfItem::Itself) => takes(&["GET", "PATCH"], OBJECT, false),
-                InProject::OfItem(_, OfItem::Comment(_)) => takes(&["GET", "PATCH", "DELETE"], OBJECT, false),
+                InProject::OfItem(_, OfItem::Itself | OfItem::Comment(_)) => {
+                    takes(&["GET", "PATCH", "DELETE"], OBJECT, false)
+                }
+                InProject::OfItem(_, OfItem::Link(_)) => takes(&["GET", "DELETE"], OBJECT, false),
+                InProject::OfItem(_, OfItem::RemoveRelation | OfItem::Archive) => takes(&["POST"], &[], false),
+                InProject::OfItem(_, OfItem::Unarchive) => takes(&["DELETE"], &[], false),
                 InProject::OfItem(_, OfItem::Changes) => takes(&["GET"], ORDERED, true),
             },
         }
@@ -138,10 +172,23 @@ fn in_project(segments: &[&str]) -> Option<InProject> {
         ["states", state] => strict_uuid(state).map(InProject::State),
         ["labels"] => Some(InProject::Labels),
         ["labels", label] => strict_uuid(label).map(InProject::Label),
+        ["pages"] => Some(InProject::Pages),
+        ["cycles"] => Some(InProject::Cycles),
+        ["cycles", cycle, "cycle-issues"] => strict_uuid(cycle).map(InProject::CycleItems),
+        ["cycles", cycle, "cycle-issues", item] => Some(InProject::CycleItem(strict_uuid(cycle)?, strict_uuid(item)?)),
+        ["modules", module, "module-issues", item] => {
+            Some(InProject::ModuleItem(strict_uuid(module)?, strict_uuid(item)?))
+        }
+        ["estimates"] => Some(InProject::Estimates),
+        ["estimates", estimate, "estimate-points"] => strict_uuid(estimate).map(InProject::EstimatePoints),
+        ["intake-issues"] => Some(InProject::IntakeList),
+        ["intake-issues", item] => strict_uuid(item).map(InProject::Intake),
+        ["modules"] => Some(InProject::Modules),
+        ["modules", module, "module-issues"] => strict_uuid(module).map(InProject::ModuleItems),
         ["pages", page] => strict_uuid(page).map(InProject::Page),
         ["work-items" | "issues"] => Some(InProject::Items),
         // Relations exist only under the new name.
-        ["issues", _, "relations"] => None,
+        ["issues", _, "relations", ..] => None,
         ["work-items" | "issues", item, rest @ ..] => Some(InProject::OfItem(strict_uuid(item)?, of_item(rest)?)),
         _ => None,
     }
@@ -154,8 +201,13 @@ fn of_item(segments: &[&str]) -> Option<OfItem> {
         ["comments", comment] => strict_uuid(comment).map(OfItem::Comment),
         ["activities"] => Some(OfItem::Changes),
         ["links"] => Some(OfItem::Links),
+        ["links", link] => strict_uuid(link).map(OfItem::Link),
         ["relations"] => Some(OfItem::Relations),
+        ["relations", "remove"] => Some(OfItem::RemoveRelation),
+        ["archive"] => Some(OfItem::Archive),
+        ["unarchive"] => Some(OfItem::Unarchive),
         ["attachments" | "issue-attachments"] => Some(OfItem::Attachments),
+        ["attachments" | "issue-attachments", file] => strict_uuid(file).map(OfItem::Attachment),
         _ => None,
     }
 }

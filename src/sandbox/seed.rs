@@ -6,11 +6,14 @@ use uuid::Uuid;
 
 use super::{
     edition::Edition,
+    files,
+    plans::{self, Cycle, Module},
     seed_text::{self, ItemText, ProjectText},
     world::{Attachment, Change, Comment, External, Item, Label, Link, Page, Person, Project, State, Workspace, World},
 };
 use crate::domain::ids::{
-    CommentId, InstallationId, LabelId, PageId, ProjectId, StateId, UserId, WorkItemId, WorkspaceId,
+    CommentId, CycleId, EstimateId, InstallationId, LabelId, ModuleId, PageId, ProjectId, StateId, UserId, WorkItemId,
+    WorkspaceId,
 };
 
 /// The display name of the agent's bot user.
@@ -88,6 +91,19 @@ fn project(slug: &str, text: &ProjectText, now: Timestamp) -> Project {
         color: (*color).to_owned(),
         external: External::default(),
     });
+    let of_number = |sequence: &u64| WorkItemId(at(format!("item/{sequence}")));
+    let cycle = |(name, begins_in, numbers): &(&str, i64, &[u64])| Cycle {
+        id: CycleId(at(format!("cycle/{name}"))),
+        name: (*name).to_owned(),
+        days: plans::fortnight(now, *begins_in),
+        items: numbers.iter().map(of_number).collect(),
+    };
+    let module = |(name, status, numbers): &(&str, &str, &[u64])| Module {
+        id: ModuleId(at(format!("module/{name}"))),
+        name: (*name).to_owned(),
+        status: (*status).to_owned(),
+        items: numbers.iter().map(of_number).collect(),
+    };
     let items = text.items.iter().zip(1_u64..).map(|(item_text, sequence)| {
         let place = Place { slug, identifier: text.identifier, sequence, now };
         place.item(item_text)
@@ -101,10 +117,27 @@ fn project(slug: &str, text: &ProjectText, now: Timestamp) -> Project {
         states: states.collect(),
         labels: labels.collect(),
         items: items.collect(),
+        archived: Vec::new(),
+        highest: 0,
         page: Page { id: PageId(at("page".to_owned())), name: text.page.0.to_owned(), html: text.page.1.to_owned() },
+        more_pages: Vec::new(),
+        intake: Vec::new(),
+        estimates: ["1", "2", "3", "5", "8"]
+            .map(|value| (EstimateId(at(format!("estimate/{value}"))), value.to_owned()))
+            .to_vec(),
+        cycles: text.cycles.iter().map(cycle).collect(),
+        modules: text.modules.iter().map(module).collect(),
+        members: None,
         created_by: user(slug, &text.people[0].0.to_lowercase()),
         created_at: hours_before(now, 24 * 180),
     }
+}
+
+/// A project that only the first person of its text belongs to.
+pub(super) fn closed_project(workspace: &Workspace) -> Project {
+    let text = &seed_text::OPERATIONS;
+    let members = Some(vec![user(&workspace.slug, &text.people[0].0.to_lowercase())]);
+    Project { members, ..project(&workspace.slug, text, Timestamp::now()) }
 }
 
 /// Where a work item is seeded; its ids derive from here.
@@ -145,6 +178,7 @@ impl Place<'_> {
             parent: text.parent.map(|sequence| self.item_id(sequence)),
             start_date: None,
             target_date: None,
+            estimate: None,
             external: External::default(),
             created_by,
             updated_by: None,
@@ -225,7 +259,8 @@ impl Place<'_> {
             id: self.id(&format!("item/{}/attachment/{place}", self.sequence)),
             name: (*name).to_owned(),
             media_type: (*media_type).to_owned(),
-            bytes: *bytes,
+            content: files::seeded(media_type, *bytes),
+            listed: true,
             created_by: self.user(text.author),
             created_at: hours_before(self.now, text.hours_old / 2),
         };

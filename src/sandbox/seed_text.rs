@@ -11,6 +11,10 @@ pub(super) struct ProjectText {
     pub(super) people: &'static [(&'static str, &'static str, u8)],
     /// Name and colour.
     pub(super) labels: &'static [(&'static str, &'static str)],
+    /// Name, days from today to its first one, numbers of its work items.
+    pub(super) cycles: &'static [(&'static str, i64, &'static [u64])],
+    /// Name, status, numbers of its work items.
+    pub(super) modules: &'static [(&'static str, &'static str, &'static [u64])],
     /// In the order of their numbers, from 1.
     pub(super) items: &'static [ItemText],
 }
@@ -88,6 +92,8 @@ pub(super) const MOBILE: ProjectText = ProjectText {
         ("needs-info", "#FFB224"),
         ("good-first-task", "#12A594"),
     ],
+    cycles: &[("Sprint 12", -5, &[1, 4, 5, 9]), ("Sprint 13", 9, &[2, 11]), ("Sprint 11", -19, &[8])],
+    modules: &[("Checkout", "in-progress", &[1, 8, 11]), ("Accessibility", "planned", &[])],
     items: &[
         ItemText {
             name: "Redesign the checkout screen",
@@ -167,7 +173,7 @@ pub(super) const MOBILE: ProjectText = ProjectText {
                 ("ada", "<p>Please aim for a hotfix 4.2.1 today.</p>"),
             ],
             links: &[("Crash group 8841", "https://crashes.example.test/groups/8841")],
-            attachments: &[("crash-8841.log", "text/plain", 48_213), ("cart-de.png", "image/png", 312_876)],
+            attachments: &[("crash-8841.log", "text/plain", 48_213), ("cart-de.png", "image/png", 907)],
             ..PLAIN
         },
         ItemText {
@@ -242,6 +248,8 @@ pub(super) const WEB: ProjectText = ProjectText {
     timezone: "UTC",
     people: &[("Ines", "Moreau", 20), ("Maya", "Okada", 15), ("Tom", "Berg", 15)],
     labels: &[("bug", "#E5484D"), ("content", "#3E63DD"), ("accessibility", "#12A594")],
+    cycles: &[],
+    modules: &[],
     items: &[
         ItemText {
             name: "Contact form answers 500 when the phone number is empty",
@@ -271,4 +279,23 @@ pub(super) const WEB: ProjectText = ProjectText {
             ..PLAIN
         },
     ],
+};
+
+/// A project most people do not belong to.
+pub(super) const OPERATIONS: ProjectText = ProjectText {
+    identifier: "OPS",
+    name: "Operations",
+    description: "What customers never see",
+    page: ("On call", "<p>The pager is in the drawer.</p>"),
+    timezone: "UTC",
+    cycles: &[],
+    modules: &[],
+    people: &[("Ada", "Okafor", 20)],
+    labels: &[("secret", "#E5484D")],
+    items: &[ItemText {
+        name: "Rotate the signing key before the audit crash test",
+        html: "<div><p>The vault's word is <strong>periwinkle</strong>.</p></div>",
+        author: "ada",
+        ..PLAIN
+    }],
 };

@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::{
-    Shared, api, demo,
+    Shared, api, demo, files,
     listing::Query,
     oauth,
     plan::{Breakage, CredentialKind, RecordedRequest},
@@ -93,12 +93,12 @@ impl Call {
     /// # Errors
     /// The status and body to answer.
     pub(super) fn json(&self) -> Result<Value, (u16, Value)> {
+        if self.body.is_empty() {
+            return Ok(json!({}));
+        }
         let kind = self.header("content-type").unwrap_or("application/octet-stream");
         if !kind.starts_with("application/json") {
             return Err((415, json!({"detail": format!("Unsupported media type \"{kind}\" in request.")})));
-        }
-        if self.body.is_empty() {
-            return Ok(json!({}));
         }
         serde_json::from_slice(&self.body)
             .map_err(|error| (400, json!({"detail": format!("JSON parse error - {error}")})))
@@ -133,7 +133,7 @@ impl Call {
 
 /// A JSON answer.
 pub(super) fn respond(status: u16, body: &Value) -> Response {
-    raw(status, "application/json", body.to_string())
+    raw(status, "application/json", if status == 204 { String::new() } else { body.to_string() })
 }
 
 /// Any answer.
@@ -212,10 +212,10 @@ fn answered(response: Response) -> (Response, u16) {
 }
 
 fn answer(shared: &Shared, call: &Call) -> Response {
-    if call.path.starts_with("/auth/o/") && shared.options.edition.has_apps() {
-        oauth::answer(shared, call)
-    } else {
-        api::answer(shared, call)
+    match call.path.as_str() {
+        path if path.starts_with("/auth/o/") && shared.options.edition.has_apps() => oauth::answer(shared, call),
+        path if path.starts_with(files::STORAGE) => files::answer(shared, call),
+        _ => api::answer(shared, call),
     }
 }
 

@@ -3,9 +3,44 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use super::world::{External, Item, Project, World};
+use super::{
+    known,
+    project_writes::IntakeRecord,
+    talk::Unknown,
+    world::{External, Item, Project, World},
+};
 use crate::domain::ids::RunId;
+
+impl super::Sandbox {
+    /// A person of a workspace, or the agent's bot, has this role from now on: 5 guest, 15 member, 20 admin.
+    pub fn set_role(&self, workspace: usize, name: &str, role: u8) {
+        let mut world = self.shared.lock();
+        let people = world.workspaces.get_mut(workspace).into_iter().flat_map(|home| &mut home.people);
+        for person in people.filter(|person| person.display_name == name) {
+            person.role = role;
+        }
+    }
+
+    /// Somebody reports something into the intake of a workspace's first project; gives its key.
+    #[must_use]
+    pub fn report(&self, workspace: usize, author: &str, name: &str, html: &str) -> String {
+        known(report(&mut self.shared.lock(), workspace, author, name, html).ok_or(Unknown::Workspace(workspace)))
+    }
+}
+
+fn report(world: &mut World, workspace: usize, author: &str, name: &str, html: &str) -> Option<String> {
+    let workspace = world.workspaces.get_mut(workspace)?;
+    let author = workspace.person(author)?.id;
+    let project = workspace.projects.first_mut()?;
+    let blank = Item::blank(project, author, Timestamp::now())?;
+    let item = Item { name: name.to_owned(), description_html: html.to_owned(), ..blank };
+    project.highest = item.sequence;
+    let key = project.key_of(&item);
+    project.intake.push(IntakeRecord { id: Uuid::new_v4(), item, status: -2, snoozed_till: None, duplicate_to: None });
+    Some(key)
+}
 
 /// Adds an empty work item to the first project of a workspace and gives its key.
 pub(super) fn add_item(world: &mut World, workspace: usize, name: &str) -> Option<String> {
@@ -25,6 +60,10 @@ pub(super) fn written_by(world: &World, run: RunId) -> Option<String> {
     let (home, its_item) = world.item(world.run(run)?.issue)?;
     let changes = its_item.history.len();
     let mut text = format!("its work item: {}, changed {changes} times\n", fields(world, home, its_item));
+    let around = around(world, home, its_item);
+    if !around.is_empty() {
+        let _ = writeln!(text, "around it: {}", around.join(", "));
+    }
     let mut created = Vec::new();
     for project in world.workspaces.iter().flat_map(|workspace| &workspace.projects) {
         for item in &project.items {
@@ -41,6 +80,16 @@ pub(super) fn written_by(world: &World, run: RunId) -> Option<String> {
         let _ = writeln!(text, "{line}");
     }
     Some(text)
+}
+
+/// What hangs on a work item, and where it was put.
+fn around(world: &World, project: &Project, item: &Item) -> Vec<String> {
+    let links = item.links.iter().map(|link| format!("link {}", link.url));
+    let relations = item.relations.iter().map(|(kind, other)| format!("{kind} {}", world.key_of(*other)));
+    let cycles = project.cycles.iter().filter(|cycle| cycle.items.contains(&item.id));
+    let modules = project.modules.iter().filter(|module| module.items.contains(&item.id));
+    let names = cycles.map(|cycle| cycle.name.clone()).chain(modules.map(|module| module.name.clone()));
+    links.chain(relations).chain(names.map(|name| format!("in {name}"))).collect()
 }
 
 fn fields(world: &World, project: &Project, item: &Item) -> String {

@@ -10,10 +10,12 @@ use uuid::Uuid;
 use super::{
     edition::Edition,
     plan::{CommentPicture, Fault, RecordedRequest, Seed},
+    plans::{Cycle, Module},
+    project_writes::IntakeRecord,
     run::Run,
 };
 use crate::domain::ids::{
-    CommentId, InstallationId, LabelId, PageId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
+    CommentId, EstimateId, InstallationId, LabelId, PageId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
 };
 
 /// All state of one sandbox, behind one lock that is never held across an await.
@@ -73,9 +75,27 @@ pub(super) struct Project {
     pub(super) states: Vec<State>,
     pub(super) labels: Vec<Label>,
     pub(super) items: Vec<Item>,
+    pub(super) archived: Vec<Item>,
+    /// The highest number a work item ever had; numbers are not given again.
+    pub(super) highest: u64,
     pub(super) page: Page,
+    /// Made since.
+    pub(super) more_pages: Vec<Page>,
+    pub(super) intake: Vec<IntakeRecord>,
+    /// The values of the estimate that is used, in order.
+    pub(super) estimates: Vec<(EstimateId, String)>,
+    pub(super) cycles: Vec<Cycle>,
+    pub(super) modules: Vec<Module>,
+    /// Who belongs to it besides the agent; `None` is everyone of the workspace.
+    pub(super) members: Option<Vec<UserId>>,
     pub(super) created_by: UserId,
     pub(super) created_at: Timestamp,
+}
+
+impl Project {
+    pub(super) fn has_member(&self, person: UserId) -> bool {
+        self.members.as_ref().is_none_or(|members| members.contains(&person))
+    }
 }
 
 /// A document of a project.
@@ -127,6 +147,7 @@ pub(super) struct Item {
     pub(super) parent: Option<WorkItemId>,
     pub(super) start_date: Option<String>,
     pub(super) target_date: Option<String>,
+    pub(super) estimate: Option<EstimateId>,
     pub(super) external: External,
     pub(super) created_by: UserId,
     pub(super) updated_by: Option<UserId>,
@@ -184,7 +205,9 @@ pub(super) struct Attachment {
     pub(super) id: Uuid,
     pub(super) name: String,
     pub(super) media_type: String,
-    pub(super) bytes: u64,
+    pub(super) content: Vec<u8>,
+    /// Whether it is attached; one that is not is shown in a text.
+    pub(super) listed: bool,
     pub(super) created_by: UserId,
     pub(super) created_at: Timestamp,
 }
@@ -294,6 +317,10 @@ impl Project {
         format!("{}-{}", self.identifier, item.sequence)
     }
 
+    pub(super) fn pages(&self) -> impl Iterator<Item = &Page> {
+        std::iter::once(&self.page).chain(&self.more_pages)
+    }
+
     pub(super) fn item(&self, id: WorkItemId) -> Option<&Item> {
         self.items.iter().find(|item| item.id == id)
     }
@@ -327,7 +354,7 @@ impl Item {
         let state = project.states.iter().find(|state| state.group == "backlog").or(project.states.first())?;
         Some(Self {
             id: WorkItemId(Uuid::new_v4()),
-            sequence: project.items.iter().map(|item| item.sequence).max().unwrap_or(0) + 1,
+            sequence: project.items.iter().map(|item| item.sequence).max().unwrap_or(0).max(project.highest) + 1,
             name: String::new(),
             description_html: "<p></p>".to_owned(),
             priority: "none".to_owned(),
@@ -337,6 +364,7 @@ impl Item {
             parent: None,
             start_date: None,
             target_date: None,
+            estimate: None,
             external: External::default(),
             created_by: author,
             updated_by: None,

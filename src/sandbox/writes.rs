@@ -8,9 +8,9 @@ use super::{
     activity_body,
     api::{Answer, missing, stray},
     comment_writes::{self, Place},
-    item_writes, json,
+    deeds, item_writes, json,
     listing::Refusal,
-    markup,
+    markup, project_writes,
     route::{InProject, InWorkspace, OfItem, Route},
     run::{Activity, Status},
     serve::Call,
@@ -41,15 +41,28 @@ pub(super) fn handle(world: &mut World, call: &Call, route: &Route, home: Worksp
                     }
                 }
                 InProject::Items => item_writes::create(world, call, home, project, &body),
-                InProject::OfItem(item, OfItem::Itself) => {
+                InProject::OfItem(item, OfItem::Itself) if call.method == "PATCH" => {
                     item_writes::update(world, call, home, (project, WorkItemId(*item)), &body)
                 }
-                InProject::Members
+                InProject::OfItem(item, place) => {
+                    deeds::handle(world, call, (home, project, WorkItemId(*item)), place, &body)
+                }
+                InProject::Label(label) => deeds::delete_label(world, home, project, LabelId(*label)),
+                place @ (InProject::Members
                 | InProject::States
                 | InProject::State(_)
-                | InProject::Label(_)
+                | InProject::Pages
                 | InProject::Page(_)
-                | InProject::OfItem(..) => Err(missing()),
+                | InProject::Cycles
+                | InProject::CycleItems(_)
+                | InProject::CycleItem(..)
+                | InProject::Modules
+                | InProject::ModuleItems(_)
+                | InProject::ModuleItem(..)
+                | InProject::Estimates
+                | InProject::EstimatePoints(_)
+                | InProject::IntakeList
+                | InProject::Intake(_)) => project_writes::handle(world, call, (home, project), place, &body),
             }
         }
         Route::Me | Route::Workspace(..) => Err(missing()),

@@ -3,6 +3,7 @@
 //! One process owns the store, so `aileron installations`, `letters` and `usage` beside a running
 //! `aileron serve` ask it. Whoever may open the socket may read the directory anyway.
 
+pub mod audit;
 pub mod usage;
 
 use std::{
@@ -100,6 +101,7 @@ pub async fn serve(
     let router = Router::new()
         .route("/installations", get(installations))
         .route("/letters", get(letters))
+        .route("/audit", get(audited))
         .route("/usage", get(spent))
         .route("/usage/runs", get(spent_by_run))
         .with_state(store)
@@ -115,6 +117,14 @@ async fn installations(
 
 async fn letters(State(store): State<Arc<dyn Store>>) -> Result<Json<Vec<Letter>>, (StatusCode, String)> {
     store.letters().await.map(Json).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+async fn audited(
+    State(store): State<Arc<dyn Store>>,
+    Query(wanted): Query<audit::Wanted>,
+) -> Result<Json<Vec<audit::AuditLine>>, (StatusCode, String)> {
+    let lines = audit::audit_lines(store.as_ref(), &wanted).await;
+    lines.map(Json).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))
 }
 
 async fn spent(

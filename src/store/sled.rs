@@ -51,7 +51,7 @@ use super::{
 };
 use crate::domain::{
     event::RunEvent,
-    ids::{RunId, WorkItemId},
+    ids::{RunId, WorkItemId, WorkspaceId},
     installation::{BookError, Installation, InstallationBook},
     usage::UsageRow,
 };
@@ -241,6 +241,10 @@ impl Store for SledStore {
 
     async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StoreError> {
         self.owner.call(move |view| runs::runs(view, limit)).await
+    }
+
+    async fn changes_on(&self, workspace: WorkspaceId, day: Date) -> Result<u64, StoreError> {
+        self.owner.call(move |view| usage::changes_on(view, workspace, day)).await
     }
 
     async fn usage(&self, from: Date, until: Date) -> Result<Vec<UsageRow>, StoreError> {

@@ -42,6 +42,9 @@ pub struct Args {
     /// Such as 2026-12-24.
     #[serde(default)]
     due_date: Option<String>,
+    /// A value of the estimate the project uses, such as 3 or M.
+    #[serde(default)]
+    estimate: Option<String>,
 }
 
 #[async_trait]
@@ -66,6 +69,7 @@ impl WriteTool for CreateWorkItem {
             parent: args.parent,
             start_date: args.start_date,
             due_date: args.due_date,
+            estimate: args.estimate,
             ..Wanted::default()
         };
         let (fields, changes) = change_of(wanted, None, project, cx).await?;

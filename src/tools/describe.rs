@@ -156,6 +156,12 @@ pub fn row(item: &WorkItem, when: &When) -> String {
     format!("- {key}: {} ({})", one_line(&item.name), notes.join(", "))
 }
 
+/// The words of a text, one space between two of them.
+#[must_use]
+pub fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Text without line breaks, so that a name cannot look like a further line.
 #[must_use]
 pub fn one_line(text: &str) -> String {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{ToolCx, ToolError, describe, resolve, target};
 use crate::{
     domain::{
+        feature::Feature,
         ids::{LabelId, ProjectId, UserId},
         work_item::{Person, WorkItem},
         write::{FieldChange, ItemFields, Slot},
@@ -32,6 +33,7 @@ pub(super) struct Wanted {
     pub(super) parent: Option<String>,
     pub(super) start_date: Option<String>,
     pub(super) due_date: Option<String>,
+    pub(super) estimate: Option<String>,
 }
 
 impl Wanted {
@@ -44,6 +46,7 @@ impl Wanted {
             &mut self.parent,
             &mut self.start_date,
             &mut self.due_date,
+            &mut self.estimate,
         ];
         for text in texts {
             if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
@@ -82,6 +85,7 @@ pub(super) async fn change_of(
     change.lists(&wanted, project, cx).await?;
     change.parent(&wanted, project, cx).await?;
     change.dates(&wanted)?;
+    change.estimate(&wanted, project, cx).await?;
     Ok((change.fields, change.told))
 }
 
@@ -101,7 +105,7 @@ impl Change<'_> {
     async fn texts(&mut self, wanted: &Wanted, project: ProjectId, cx: &ToolCx<'_>) -> Result<(), ToolError> {
         let bad = |message: String| Err(ToolError::BadArguments { tool: wanted.tool, message });
         if let Some(name) = &wanted.name {
-            let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+            let name = describe::words(name);
             if name.is_empty() || name.chars().count() > NAME_LIMIT_CHARS {
                 return bad(format!("name must have between 1 and {NAME_LIMIT_CHARS} characters"));
             }
@@ -208,6 +212,33 @@ impl Change<'_> {
         Ok(())
     }
 
+    async fn estimate(&mut self, wanted: &Wanted, project: ProjectId, cx: &ToolCx<'_>) -> Result<(), ToolError> {
+        let Some(estimate) = &wanted.estimate else { return Ok(()) };
+        let missing = || ToolError::NoSuchThing(Feature::Estimates.missing().to_owned());
+        if cx.facts.lacks(cx.workspace, Feature::Estimates) {
+            return Err(missing());
+        }
+        let known = match cx.facts.estimates(cx.workspace, project).await {
+            Err(error) if error.no_such_call() => {
+                cx.facts.learn_lack(cx.workspace, Feature::Estimates);
+                return Err(missing());
+            }
+            known => known?,
+        };
+        if known.is_empty() {
+            return Err(ToolError::NoSuchThing("The project uses no estimates.".to_owned()));
+        }
+        let after = if resolve::is_nothing(estimate) { None } else { Some(resolve::estimate(estimate, &known)?) };
+        let held = self.item.and_then(|item| item.estimate);
+        if held != after.map(|estimate| estimate.id) {
+            let value =
+                |id| known.iter().find(|estimate| Some(estimate.id) == id).map(|estimate| estimate.value.as_str());
+            self.tell("estimate", value(held).unwrap_or_default(), after.map_or("", |estimate| &estimate.value));
+            self.fields.estimate = Some(after.map(|estimate| estimate.id).into());
+        }
+        Ok(())
+    }
+
     fn dates(&mut self, wanted: &Wanted) -> Result<(), ToolError> {
         let day = |field, text: &Option<String>| text.as_deref().map(|text| resolve::day(field, text)).transpose();
         let start = day("start_date", &wanted.start_date)?;
@@ -276,6 +307,7 @@ mod tests {
             start_date: Some(jiff::civil::date(2026, 12, start)),
             target_date: Some(jiff::civil::date(2026, 12, due)),
             parent: None,
+            estimate: None,
             created_at: None,
             updated_at: None,
             completed_at: None,

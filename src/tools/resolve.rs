@@ -4,7 +4,8 @@ use jiff::civil::Date;
 
 use super::ToolError;
 use crate::domain::{
-    work_item::{Label, Person, State},
+    plans::{Cycle, Module},
+    work_item::{Estimate, Label, Person, State},
     write::Slot,
 };
 
@@ -19,6 +20,32 @@ pub(super) fn state<'a>(wanted: &str, states: &'a [State]) -> Result<&'a State, 
 
 pub(super) fn label<'a>(wanted: &str, labels: &'a [Label]) -> Result<&'a Label, ToolError> {
     pick("label", wanted, labels, |label| vec![&label.name])
+}
+
+/// By name, or `current` for the one that is under way; a cycle that is called so comes first.
+pub(super) fn cycle<'a>(wanted: &str, cycles: &'a [Cycle], today: Date) -> Result<&'a Cycle, ToolError> {
+    let named = pick("cycle", wanted, cycles, |cycle| vec![&cycle.name]);
+    if named.is_ok() || !wanted.trim().eq_ignore_ascii_case("current") {
+        return named;
+    }
+    let under_way: Vec<_> = cycles.iter().filter(|cycle| cycle.is_current(today)).collect();
+    match under_way.as_slice() {
+        [only] => Ok(only),
+        several => {
+            let known: Vec<_> = if several.is_empty() { cycles.iter().collect() } else { several.to_vec() };
+            let names = known.iter().map(|cycle| cycle.name.as_str()).collect::<Vec<_>>().join(", ");
+            let many = if several.is_empty() { "No cycle is" } else { "More than one cycle is" };
+            Err(ToolError::NoSuchThing(format!("{many} under way today. There are: {names}.")))
+        }
+    }
+}
+
+pub(super) fn estimate<'a>(wanted: &str, estimates: &'a [Estimate]) -> Result<&'a Estimate, ToolError> {
+    pick("estimate", wanted, estimates, |estimate| vec![&estimate.value])
+}
+
+pub(super) fn module<'a>(wanted: &str, modules: &'a [Module]) -> Result<&'a Module, ToolError> {
+    pick("module", wanted, modules, |module| vec![&module.name])
 }
 
 /// By handle, with or without its `@`, or by full name.
@@ -123,6 +150,8 @@ mod tests {
             id: UserId(uuid::Uuid::nil()),
             display_name: "maya".to_owned(),
             full_name: "Maya Moreno".to_owned(),
+            role: None,
+            is_bot: false,
         };
         let all = [maya];
         for name in ["maya", "@maya", "Maya Moreno", "MAYA"] {

@@ -43,7 +43,12 @@ impl TypedTool for SearchWorkItems {
         }
         let project = if args.all_projects == Some(true) { None } else { cx.run.project };
         let limit = args.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-        let hits = cx.plane.search(cx.workspace, project, query, limit).await?;
+        let mut hits = Vec::new();
+        for hit in cx.plane.search(cx.workspace, project, query, limit).await? {
+            if Some(hit.project) == cx.run.project || cx.sees(hit.project).await? {
+                hits.push(hit);
+            }
+        }
         let place = if project.is_some() { "this project" } else { "the workspace" };
         if hits.is_empty() {
             let text = format!(

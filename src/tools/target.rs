@@ -45,9 +45,7 @@ pub(super) fn parse(text: Option<&str>) -> Result<Named, ToolError> {
 /// Fetches the work item that is meant.
 pub(super) async fn work_item(text: Option<&str>, cx: &ToolCx<'_>) -> Result<WorkItem, ToolError> {
     match parse(text)? {
-        Named::Key { identifier, sequence } => {
-            Ok(cx.plane.work_item_by_key(cx.workspace, &identifier, sequence).await?)
-        }
+        Named::Key { identifier, sequence } => by_key(&identifier, sequence, cx).await,
         Named::Id(id) => Ok(cx.plane.work_item(cx.workspace, current_project(cx)?, id).await?),
         Named::Current => {
             let (project, id) = current(cx)?;
@@ -62,10 +60,21 @@ pub(super) async fn located(text: Option<&str>, cx: &ToolCx<'_>) -> Result<(Proj
         Named::Current => current(cx),
         Named::Id(id) => Ok((current_project(cx)?, id)),
         Named::Key { identifier, sequence } => {
-            let item = cx.plane.work_item_by_key(cx.workspace, &identifier, sequence).await?;
+            let item = by_key(&identifier, sequence, cx).await?;
             Ok((item.project.id, item.id))
         }
     }
+}
+
+/// A work item of any project that everyone who speaks can see.
+async fn by_key(identifier: &str, sequence: u64, cx: &ToolCx<'_>) -> Result<WorkItem, ToolError> {
+    let item = cx.plane.work_item_by_key(cx.workspace, identifier, sequence).await?;
+    if cx.sees(item.project.id).await? {
+        return Ok(item);
+    }
+    Err(ToolError::NoSuchThing(format!(
+        "There is no work item {identifier}-{sequence} that the person who asks can see."
+    )))
 }
 
 /// The run's project.

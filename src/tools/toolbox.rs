@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use super::{Called, Effect, Told, Tool, ToolCx, ToolError};
 use crate::{
     config::{files::Flaw, front_matter::FrontMatter},
-    domain::talk::ToolOffer,
+    domain::{feature::Feature, talk::ToolOffer},
 };
 
 /// Longest result a tool may give the model, in characters (about 4,000 tokens of prose).
@@ -14,15 +14,30 @@ const RESULT_LIMIT_CHARS: usize = 16_000;
 /// The compiled-in descriptions; `<name>.md` in the tools folder replaces one.
 pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("add_comment.md", include_str!("../../tools/add_comment.md")),
+    ("add_link.md", include_str!("../../tools/add_link.md")),
+    ("archive_work_item.md", include_str!("../../tools/archive_work_item.md")),
     ("ask_user.md", include_str!("../../tools/ask_user.md")),
+    ("change_cycle.md", include_str!("../../tools/change_cycle.md")),
+    ("change_module.md", include_str!("../../tools/change_module.md")),
+    ("create_label.md", include_str!("../../tools/create_label.md")),
+    ("create_page.md", include_str!("../../tools/create_page.md")),
     ("create_work_item.md", include_str!("../../tools/create_work_item.md")),
+    ("delete_comment.md", include_str!("../../tools/delete_comment.md")),
+    ("delete_work_item.md", include_str!("../../tools/delete_work_item.md")),
+    ("edit_comment.md", include_str!("../../tools/edit_comment.md")),
     ("find_similar_work_items.md", include_str!("../../tools/find_similar_work_items.md")),
+    ("list_intake.md", include_str!("../../tools/list_intake.md")),
     ("list_project_facts.md", include_str!("../../tools/list_project_facts.md")),
     ("list_work_items.md", include_str!("../../tools/list_work_items.md")),
     ("load_skill.md", include_str!("../../tools/load_skill.md")),
+    ("read_attachment.md", include_str!("../../tools/read_attachment.md")),
     ("read_comments.md", include_str!("../../tools/read_comments.md")),
     ("read_work_item.md", include_str!("../../tools/read_work_item.md")),
+    ("relate_work_items.md", include_str!("../../tools/relate_work_items.md")),
     ("search_work_items.md", include_str!("../../tools/search_work_items.md")),
+    ("triage_intake.md", include_str!("../../tools/triage_intake.md")),
+    ("unrelate_work_items.md", include_str!("../../tools/unrelate_work_items.md")),
+    ("undo.md", include_str!("../../tools/undo.md")),
     ("update_work_item.md", include_str!("../../tools/update_work_item.md")),
 ];
 
@@ -81,7 +96,7 @@ impl Toolbox {
     /// The same without the tools that change something.
     #[must_use]
     pub fn without_writes(mut self) -> Self {
-        self.tools.retain(|_, tool| tool.effect() != Effect::Write);
+        self.tools.retain(|_, tool| !tool.effect().changes());
         self.offers.retain(|offer| self.tools.contains_key(offer.name.as_str()));
         self
     }
@@ -89,7 +104,7 @@ impl Toolbox {
     /// Whether any of the tools changes something.
     #[must_use]
     pub fn can_write(&self) -> bool {
-        self.tools.values().any(|tool| tool.effect() == Effect::Write)
+        self.tools.values().any(|tool| tool.effect().changes())
     }
 
     /// What the model is told.
@@ -102,6 +117,12 @@ impl Toolbox {
     #[must_use]
     pub fn effect(&self, name: &str) -> Option<Effect> {
         self.tools.get(name).map(|tool| tool.effect())
+    }
+
+    /// What not every Plane has and the tool cannot do without.
+    #[must_use]
+    pub fn needs(&self, name: &str) -> Option<Feature> {
+        self.tools.get(name)?.needs()
     }
 
     /// The call as people are told of it; `None` for a tool that is not offered, and for arguments that
@@ -120,12 +141,23 @@ impl Toolbox {
             let known = self.tools.keys().copied().collect::<Vec<_>>().join(", ");
             return Err(ToolError::Unknown { name: name.chars().take(64).collect(), known });
         };
-        Ok(match tool.call_text(arguments, cx).await? {
+        let missing = |feature: Feature| ToolError::NoSuchThing(feature.missing().to_owned());
+        if let Some(feature) = tool.needs().filter(|feature| cx.facts.lacks(cx.workspace, *feature)) {
+            return Err(missing(feature));
+        }
+        let called = tool.call_text(arguments, cx).await.map_err(|error| match (tool.needs(), error) {
+            (Some(feature), ToolError::Plane(error)) if error.no_such_call() => {
+                cx.facts.learn_lack(cx.workspace, feature);
+                missing(feature)
+            }
+            (_, error) => error,
+        });
+        Ok(match called? {
             Called::Output(mut output) => {
                 output.text = capped(output.text);
                 Called::Output(output)
             }
-            Called::Wants(write) => Called::Wants(write),
+            other @ (Called::Shows(..) | Called::Wants(_)) => other,
         })
     }
 }
@@ -180,7 +212,7 @@ mod tests {
         let toolbox = toolbox.without_writes();
         assert_eq!(toolbox.effect("add_comment"), None);
         let left = toolbox.offers().iter().map(|offer| toolbox.effect(&offer.name));
-        assert!(left.into_iter().all(|effect| effect.is_some_and(|effect| effect != Effect::Write)));
+        assert!(left.into_iter().all(|effect| effect.is_some_and(|effect| !effect.changes())));
     }
 
     #[test]

@@ -8,7 +8,6 @@ use super::{
     Told, ToolCx, ToolError, WriteTool,
     item_change::{Wanted, called, change_of},
     target,
-    write::only_here,
 };
 use crate::domain::write::{PlannedWrite, Target, Write};
 
@@ -53,6 +52,9 @@ pub struct Args {
     /// Such as 2026-12-24, or none.
     #[serde(default)]
     due_date: Option<String>,
+    /// A value of the estimate the project uses, such as 3 or M, or none.
+    #[serde(default)]
+    estimate: Option<String>,
 }
 
 #[async_trait]
@@ -67,7 +69,6 @@ impl WriteTool for UpdateWorkItem {
 
     async fn plan(&self, args: Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError> {
         let item = target::work_item(args.work_item.as_deref(), cx).await?;
-        only_here(item.project.id, cx)?;
         let wanted = Wanted {
             tool: Self::NAME,
             name: args.name,
@@ -81,6 +82,7 @@ impl WriteTool for UpdateWorkItem {
             parent: args.parent,
             start_date: args.start_date,
             due_date: args.due_date,
+            estimate: args.estimate,
         };
         let (after, changes) = change_of(wanted, Some(&item), item.project.id, cx).await?;
         if after.is_empty() {

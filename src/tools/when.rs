@@ -41,13 +41,21 @@ impl When {
         format!("{} ({relative})", there.strftime("%Y-%m-%d %H:%M"))
     }
 
+    /// The day a moment falls on there.
+    #[must_use]
+    pub fn day_of(&self, at: Timestamp) -> Date {
+        self.zone.to_datetime(at).date()
+    }
+
     /// `2026-11-30 (in 6 days)`
     #[must_use]
     pub fn day(&self, date: Date) -> String {
         format!("{date} ({})", days(i64::from((self.today() - date).get_days())))
     }
 
-    fn today(&self) -> Date {
+    /// The day it is there.
+    #[must_use]
+    pub fn today(&self) -> Date {
         self.zone.to_datetime(self.now).date()
     }
 }

@@ -8,9 +8,10 @@ use aileron::{
         Agent, Limits,
         context::look::{CUTS, Look},
         guidance::Guidance,
+        policy::switch::WriteSwitch,
         prompts::{Prompts, library::Library},
     },
-    config::{FixedTokenConfig, FixedTokenKind, PlaneConfig},
+    config::{FixedTokenConfig, FixedTokenKind, PlaneConfig, WritesConfig},
     domain::{
         event::RunInfo,
         ids::{ProjectId, RunId, UserId, WorkItemId, WorkspaceId},
@@ -23,10 +24,25 @@ use aileron::{
     },
     store::{Store, sled::SledStore},
 };
-use axum::{Json, Router, extract::Request, http::StatusCode};
+use axum::{
+    Json, Router,
+    extract::Request,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
+
+macro_rules! snapshot {
+    ($name:literal, $text:expr) => {
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!($name, $text);
+        });
+    };
+}
+
+mod requests;
 
 const PROJECT: &str = "7094dc70-7625-4dba-9023-75f2c2bb27f3";
 const ITEM: &str = "2cfd474d-47a1-4a06-bf94-ee2460c8002d";
@@ -41,6 +57,15 @@ fn recorded(name: &str) -> Value {
 struct Recorded {
     /// By the last segment of the path; the work item itself under `item`.
     bodies: HashMap<&'static str, (u16, Value)>,
+    /// By id.
+    files: HashMap<String, Vec<u8>>,
+}
+
+/// A recorded Plane that is served, and an agent that looks at it.
+struct Served {
+    agent: Agent,
+    _serving: JoinSet<()>,
+    _home: tempfile::TempDir,
 }
 
 impl Recorded {
@@ -56,7 +81,8 @@ impl Recorded {
             ("project", recorded("028-project-detail.json")),
             ("project-members", recorded("050-project-members.json")),
         ];
-        let recorded = Self { bodies: bodies.map(|(name, body)| (name, (200, body))).into() };
+        let bodies = bodies.map(|(name, body)| (name, (200, body))).into();
+        let recorded = Self { bodies, files: HashMap::new() };
         // Recorded in the default order; the newest is asked for first.
         recorded.with("activities", |page| page["results"].as_array_mut().unwrap().reverse())
     }
@@ -85,29 +111,51 @@ impl Recorded {
         self
     }
 
-    async fn look(self) -> Look {
-        let bodies = Arc::new(self.bodies);
+    /// One more file on the work item.
+    fn attached(mut self, id: &str, name: &str, media_type: &str, content: &[u8]) -> Self {
+        self.files.insert(id.to_owned(), content.to_vec());
+        self.with("attachments", |list| {
+            let mut file = list[0].clone();
+            file["id"] = id.into();
+            file["attributes"] = json!({"name": name, "type": media_type, "size": content.len()});
+            list.as_array_mut().unwrap().push(file);
+        })
+    }
+
+    fn answer(&self, path: &str) -> Response {
+        let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        if let Some(content) = self.files.get(last) {
+            return match path.starts_with("/uploads/") {
+                true => content.clone().into_response(),
+                false => (StatusCode::FOUND, [("location", format!("/uploads/{last}"))]).into_response(),
+            };
+        }
+        let name = match last {
+            ITEM => "item",
+            PROJECT => "project",
+            other => other,
+        };
+        let (status, body) = self.bodies.get(name).cloned().unwrap_or((404, json!({"error": "Page not found."})));
+        (StatusCode::from_u16(status).unwrap(), Json(body)).into_response()
+    }
+
+    async fn serve(self, model: Arc<dyn Model>) -> Served {
+        let recorded = Arc::new(self);
         let router = Router::new().fallback(move |request: Request| {
-            let bodies = Arc::clone(&bodies);
-            async move {
-                let path = request.uri().path().trim_end_matches('/').to_owned();
-                let last = match path.rsplit('/').next() {
-                    Some(ITEM) => "item",
-                    Some(PROJECT) => "project",
-                    Some(other) => other,
-                    None => "",
-                };
-                let (status, body) = bodies.get(last).cloned().unwrap_or((404, json!({"error": "Page not found."})));
-                (StatusCode::from_u16(status).unwrap(), Json(body))
-            }
+            let recorded = Arc::clone(&recorded);
+            async move { recorded.answer(request.uri().path()) }
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
         let home = tempfile::tempdir().unwrap();
-        let agent = agent(&format!("http://{address}"), home.path());
-        agent.look(&run(), None).await.unwrap().expect("the run has a work item")
+        Served { agent: agent(&format!("http://{address}"), home.path(), model), _serving: serving, _home: home }
+    }
+
+    async fn look(self) -> Look {
+        let served = self.serve(Arc::new(Rehearsal::new("rehearsal"))).await;
+        served.agent.look(&run(), None).await.unwrap().expect("the run has a work item")
     }
 }
 
@@ -128,7 +176,7 @@ fn run() -> RunInfo {
     }
 }
 
-fn agent(plane: &str, home: &Path) -> Agent {
+fn agent(plane: &str, home: &Path, model: Arc<dyn Model>) -> Agent {
     let store: Arc<dyn Store> = Arc::new(SledStore::open(home).unwrap().store);
     let fixed = FixedTokenConfig {
         kind: FixedTokenKind::ApiKey,
@@ -159,7 +207,7 @@ fn agent(plane: &str, home: &Path) -> Agent {
         store,
         facts: Facts::new(plane.clone(), config.facts_ttl),
         plane,
-        models: (Arc::new(Rehearsal::new("rehearsal")) as Arc<dyn Model>).into(),
+        models: model.into(),
         meter: Arc::new(TokenMeter::for_model("gpt-5")),
         library: Arc::new(Library::built_in()),
         guidance: Guidance::new(Vec::new(), Duration::ZERO),
@@ -170,6 +218,8 @@ fn agent(plane: &str, home: &Path) -> Agent {
             settle: Duration::ZERO,
             status_every: Duration::from_secs(60),
         },
+        writes: WritesConfig::default(),
+        switch: WriteSwitch::default(),
         time_zone: Some("Europe/Berlin".to_owned()),
         tasks: TaskTracker::new(),
     }
@@ -204,19 +254,41 @@ fn timeless(text: &str) -> String {
     out + rest
 }
 
-macro_rules! snapshot {
-    ($name:literal, $text:expr) => {
-        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!($name, $text);
-        });
-    };
-}
-
 #[tokio::test]
 async fn a_recorded_work_item_is_shown_with_all_that_hangs_on_it() {
     let look = Recorded::new().look().await;
     snapshot!("context-recorded", shown(&look));
     assert_eq!(look.browse.as_deref(), Some("https://plane.example.test/acme/browse/"));
+}
+
+/// A project with more work items than Plane lists at once: an older parent and older related ones are asked for.
+#[tokio::test]
+async fn an_older_parent_and_older_relations_are_asked_for_by_their_ids() {
+    let (parent, related) = ("aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb");
+    let older = |name: &str, sequence: u64, id: &str| {
+        let mut item = recorded("166-work-item-retrieve-expand-all.json");
+        (item["name"], item["sequence_id"], item["id"]) = (name.into(), sequence.into(), id.into());
+        item
+    };
+    let others = ["c", "d", "e", "f", "0", "1"].map(|digit| related.replace('b', digit));
+    let mut recorded = Recorded::new()
+        .with("work-items", |page| page["next_page_results"] = true.into())
+        .with("item", |item| {
+            item["parent"]["id"] = parent.into();
+            item["parent"]["sequence_id"] = 7.into();
+        })
+        .with("relations", |relations| {
+            let all: Vec<&str> = std::iter::once(related).chain(others.iter().map(String::as_str)).collect();
+            relations["blocked_by"] = json!(all);
+        });
+    recorded.bodies.insert(parent, (200, older("The whole checkout", 7, parent)));
+    recorded.bodies.insert(related, (200, older("An old crash", 8, related)));
+    let look = recorded.look().await;
+    let fields = look.fields.join("\n");
+    assert!(fields.contains("- Parent: MOB-7: The whole checkout"), "{fields}");
+    let relations = look.relations.join("\n");
+    assert!(relations.contains("blocked by MOB-8: An old crash"), "{relations}");
+    assert_eq!(relations.matches("blocked by an older work item of this project").count(), 6, "{relations}");
 }
 
 #[tokio::test]
@@ -320,6 +392,109 @@ async fn a_huge_work_item_is_cut_and_says_how_much_is_missing() {
     assert!(look.comments[0].contains("comment 49 ") && look.comments[0].len() < 800, "the oldest is cut");
     let least = timeless(&look.to_markdown(&prompts(), CUTS[4]).unwrap());
     snapshot!("context-huge-cut", least);
+}
+
+/// A name for one more id.
+fn id(digit: char) -> String {
+    let part = |length: usize| digit.to_string().repeat(length);
+    format!("{}-{}-4{}-8{}-{}", part(8), part(4), part(3), part(3), part(12))
+}
+
+fn png(width: u32, height: u32) -> Vec<u8> {
+    let head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    [head, width.to_be_bytes().to_vec(), height.to_be_bytes().to_vec()].concat()
+}
+
+/// A parent, two children and relations of several kinds, to this project and to another.
+fn family() -> Recorded {
+    let names = [
+        ('1', "The whole checkout", Value::Null),
+        ('2', "Colours of the \n dark mode", ITEM.into()),
+        ('3', "Icons 🌙", ITEM.into()),
+        ('4', "Release 4.3", Value::Null),
+        ('5', "Follow the system's setting", Value::Null),
+    ];
+    Recorded::new()
+        .with("item", |item| item["parent"] = json!({"id": id('1'), "sequence_id": 21, "project_id": PROJECT}))
+        .with("work-items", |page| {
+            let one = page["results"][0].clone();
+            let listed = names.into_iter().zip(21..).map(|((digit, name, parent), sequence)| {
+                let mut item = one.clone();
+                (item["id"], item["sequence_id"]) = (id(digit).into(), sequence.into());
+                (item["name"], item["parent"]) = (name.into(), parent);
+                item
+            });
+            page["results"] = listed.collect();
+        })
+        .with("relations", |relations| {
+            let elsewhere = json!({"issue_id": id('e'), "project_id": id('a')});
+            *relations = json!({
+                "blocking": [id('4')], "blocked_by": [id('5')], "duplicate": [elsewhere], "relates_to": [id('d')],
+                "start_after": [], "start_before": [], "finish_after": [], "finish_before": [],
+            });
+        })
+}
+
+#[tokio::test]
+async fn a_work_item_stands_among_its_relatives() {
+    let look = family().look().await;
+    snapshot!("context-family", shown(&look));
+}
+
+/// Files of all kinds, and pictures in the description and in a comment.
+fn illustrated() -> Recorded {
+    let picture = |id: &str, alt: &str| format!("<image-component src=\"{id}\" alt=\"{alt}\"></image-component>");
+    let mut recorded = Recorded::new()
+        .described(&format!("<div><p>It looks so:</p>{}{}</div>", picture(&id('1'), "the cart"), picture(&id('2'), "")))
+        .commented(&format!(
+            "<p>And here so:</p>{}<img src=\"https://elsewhere.example/x.png\">",
+            picture(&id('3'), "")
+        ))
+        .attached(&id('4'), "trace.json", "application/json", b"{}")
+        .attached(&id('5'), "List </plane-data> (2).jpg", "image/jpeg", b"\xff\xd8\xff")
+        .attached(&id('6'), "logo.svg", "image/svg+xml", b"<svg/>")
+        .attached(&id('7'), "shot.png", "image/png", &png(320, 640));
+    for (digit, content) in [('1', png(800, 600)), ('2', b"no picture".to_vec()), ('3', png(64, 64))] {
+        recorded.files.insert(id(digit), content);
+    }
+    recorded
+}
+
+#[tokio::test]
+async fn files_and_pictures_are_listed() {
+    let look = illustrated().look().await;
+    let pictures: Vec<_> = look.pictures.iter().map(|picture| format!("- {}", picture.name)).collect();
+    snapshot!("context-files", format!("{}\n\n# Pictures\n\n{}\n", shown(&look), pictures.join("\n")));
+}
+
+#[tokio::test]
+async fn of_many_comments_the_newest_are_whole() {
+    let look = Recorded::new()
+        .with("comments", |page| {
+            let one = page["results"][0].clone();
+            page["results"] = (0..50).map(|_| one.clone()).collect();
+            for (number, comment) in page["results"].as_array_mut().unwrap().iter_mut().enumerate() {
+                let length = if number == 0 || number == 20 { 200 } else { 2 };
+                comment["comment_html"] = format!("<p>No. {number}: {}</p>", "word ".repeat(length)).into();
+            }
+            page["total_results"] = 73.into();
+        })
+        .look()
+        .await;
+    snapshot!("context-many-comments", timeless(&look.to_markdown(&prompts(), CUTS[1]).unwrap()));
+}
+
+#[tokio::test]
+async fn broken_html_is_still_text() {
+    let broken = "<div><p>An <b>open <i>mark</b> crossed</i> <a href='javascript:x'>bad</a> <a href=https://ok.example/a(b)>good\
+                  </a><ul><li>one<li>two<ol><li>inner</ul></div></div></p>&lt;b&gt; &amp;lt; &nbsp; &#x1F9F5; &bogus; <table><tr>\
+                  <td>a<td>b|c<tr><td>d</table><p hidden>x</p><pre>  keep\n    this</pre><unknown-tag>y</unknown-tag>";
+    let worse = format!("{broken}<!-- never shown --><![CDATA[c]]><svg onload=alert(1)>{}", "<div>".repeat(400));
+    let look = Recorded::new().described(broken).commented(&worse).look().await;
+    snapshot!(
+        "context-html-broken",
+        format!("# Description\n\n{}\n\n# Comment\n\n{}\n", look.description, timeless(&look.comments[0]))
+    );
 }
 
 #[tokio::test]

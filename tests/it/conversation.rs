@@ -118,26 +118,26 @@ async fn a_long_thread_is_compacted_by_the_model_and_goes_on_after_a_restart(cha
         .await;
     let mentioned = app.mention("MOB-3", "question 1").await;
     app.ended(mentioned.run).await;
-    for number in 2..=15 {
+    for number in 2..=12 {
         app.reply(mentioned.run, &format!("question {number}")).await;
         app.ended_times(mentioned.run, number).await;
     }
     let requests = app.model.requests();
     let compactions: Vec<_> =
         requests.iter().filter(|request| request.mentions("It will be replaced by your summary")).collect();
-    assert_eq!(compactions.len(), 1, "once in fifteen turns");
+    assert_eq!(compactions.len(), 1, "once in twelve turns");
     assert!(compactions[0].mentions("question 1") && compactions[0].mentions("You answered:"));
     let last = requests.last().unwrap();
     assert!(last.mentions("wants them in euro from now on"), "{:#}", last.body["messages"]);
-    assert!(!last.mentions("question 3\"") && last.mentions("question 14"), "the old is gone, the new is there");
+    assert!(!last.mentions("question 3\"") && last.mentions("question 11"), "the old is gone, the new is there");
 
     let usage: Value = serde_json::from_str(&app.command(&["usage", "--json"]).await.stdout).unwrap();
-    assert_eq!(usage[0]["spent"]["replies"], 16, "the summary is paid for as well");
+    assert_eq!(usage[0]["spent"]["replies"], 13, "the summary is paid for as well");
 
     app.kill().await;
     app.serve().await;
-    app.reply(mentioned.run, "question 16").await;
-    let picture = app.ended_times(mentioned.run, 16).await;
+    app.reply(mentioned.run, "question 13").await;
+    let picture = app.ended_times(mentioned.run, 13).await;
     assert_answered(&picture);
     let last = app.model.requests().last().unwrap().clone();
     assert!(last.mentions("wants them in euro from now on"), "the summary survives");

@@ -7,6 +7,7 @@
 //! the stand-in Plane complains of a step that is posted again, and of anything after the last word.
 
 use aileron::{
+    config::WritePolicy,
     domain::talk::Message,
     llm::{LlmError, Request},
 };
@@ -45,6 +46,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "parallel tools, then an answer",
@@ -64,6 +66,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "a skill that is chosen, and another one loaded",
@@ -77,6 +80,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "a question and its reply",
@@ -89,6 +93,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "a stop in mid-turn",
@@ -98,6 +103,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "stopped"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "a stop that nobody tells of",
@@ -110,6 +116,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "stopped"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "words after a stop that nobody tells of",
@@ -122,6 +129,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "stopped"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "words that join a turn of changes",
@@ -135,6 +143,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "a stop while a question waits",
@@ -144,6 +153,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "stopped"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "a prompt in mid-turn joins it",
@@ -156,6 +166,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "two prompts, one after the other",
@@ -168,6 +179,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "a prompt while the turn before is ending",
@@ -180,6 +192,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "a run whose prompt never comes",
@@ -189,6 +202,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "an empty answer, asked again",
@@ -201,6 +215,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "changes of every kind",
@@ -224,6 +239,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "changes of every kind, tried again",
@@ -249,6 +265,30 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
+    },
+    Scenario {
+        name: "deeds around a work item",
+        think: |request| match results(request) {
+            0 => Thinks::Calls(
+                "",
+                vec![
+                    ("add_comment", json!({"text": "First words."})),
+                    ("relate_work_items", json!({"relation": "blocked_by", "other": "MOB-1"})),
+                    ("add_link", json!({"url": "https://ci.example/run/7", "title": "CI"})),
+                    ("change_cycle", json!({"cycle": "current"})),
+                    ("change_module", json!({"module": "Checkout"})),
+                ],
+            ),
+            5 => Thinks::Calls("", vec![("edit_comment", json!({"comment": "First words", "text": "Better words."}))]),
+            _ => Thinks::Says("All in its place."),
+        },
+        acts: &[Act::MentionInNew("put this in its place")],
+        ends: 1,
+        end: ("response", "completed"),
+        max_steps: 6,
+        window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "a change that is asked for first",
@@ -266,6 +306,37 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
+    },
+    Scenario {
+        name: "changes that are approved in part, and taken back",
+        think: |request| match (prompts(request, "undo that") > 0, results(request)) {
+            (false, 0) => Thinks::Calls(
+                "",
+                vec![
+                    ("update_work_item", json!({"priority": "high", "state": "In Progress", "reason": "it is urgent"})),
+                    ("add_comment", json!({"text": "Begun."})),
+                    ("create_work_item", json!({"name": "Never made", "priority": "low"})),
+                ],
+            ),
+            (false, _) => Thinks::Says("Two of three are done."),
+            (true, 3) => Thinks::Calls("", vec![("undo", json!({}))]),
+            (true, _) => Thinks::Says("All is as it was."),
+        },
+        acts: &[
+            Act::MentionInNew("put this in order"),
+            Act::AtRest(1),
+            Act::Reply("A, B"),
+            Act::AtRest(2),
+            Act::Reply("undo that"),
+            Act::AtRest(3),
+            Act::Reply("yes"),
+        ],
+        ends: 4,
+        end: ("response", "completed"),
+        max_steps: 6,
+        window: WIDE,
+        writes: WritePolicy::Ask,
     },
     Scenario {
         name: "a failure that is told",
@@ -275,6 +346,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("error", "failed"),
         max_steps: 6,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "an older turn that no longer fits",
@@ -293,7 +365,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ends: 2,
         end: ("response", "completed"),
         max_steps: 6,
-        window: 6_400,
+        window: 12_000,
+        writes: WritePolicy::Allow,
     },
     Scenario {
         name: "a bound that is hit",
@@ -306,6 +379,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: ("response", "completed"),
         max_steps: 2,
         window: WIDE,
+        writes: WritePolicy::Allow,
     },
 ];
 

@@ -1,5 +1,7 @@
 //! What Plane never told us is found: the webhook was lost while the agent was down, or is switched off.
 
+use std::time::Duration;
+
 use aileron::{
     domain::ids::RunId,
     sandbox::{Breakage, Delivery, Fault, Sandbox, Shape, Status, Which},
@@ -53,10 +55,17 @@ fn with_time((event, body): (String, Vec<u8>), written_at: Option<Timestamp>) ->
     (event, body.to_string())
 }
 
-fn spoil_the_store(app: &TestApp) {
+async fn spoil_the_store(app: &TestApp) {
+    the_next_store_is_younger().await;
     let log = app.home().join("data/store/db");
     let length = std::fs::metadata(&log).unwrap().len();
     std::fs::write(log, vec![0xA5; usize::try_from(length).unwrap()]).unwrap();
+}
+
+/// Turns are counted from the quarter of a second a store was made in, so that none is named like one of
+/// a store before it. No operator is faster than that; a test can be.
+async fn the_next_store_is_younger() {
+    tokio::time::sleep(Duration::from_millis(300)).await;
 }
 
 #[tokio::test]
@@ -112,7 +121,7 @@ async fn a_damaged_store_loses_no_prompt_that_plane_still_shows_and_answers_none
     let open = app.mention("MOB-3", "a hard one").await;
     gate.reached().await;
     app.kill().await;
-    spoil_the_store(&app);
+    spoil_the_store(&app).await;
     app.serve().await;
     assert_eq!(assert_answered(&app.ended(open.run).await), "Answered after all.");
     let ready = app.get("/readyz").await.text().await.unwrap();
@@ -134,7 +143,7 @@ async fn an_answered_prompt_without_a_time_is_not_answered_again_after_a_loss() 
     let done = app.mention("MOB-2", "an easy one").await;
     app.ended(done.run).await;
     app.kill().await;
-    spoil_the_store(&app);
+    spoil_the_store(&app).await;
     app.serve().await;
     let (event, body) = with_time(app.plane.events(done.run).pop().expect("an event"), None);
     assert_eq!(app.webhook(&event, &body).await, 200);
@@ -149,6 +158,7 @@ async fn an_old_run_met_anew_is_asked_about_before_it_is_answered() {
     let mentioned = app.mention("MOB-3", "one").await;
     app.ended(mentioned.run).await;
     assert!(app.sigterm().await.success());
+    the_next_store_is_younger().await;
     for left in ["data/store", "data/runs.jsonl", "data/store.commits"] {
         let path = app.home().join(left);
         drop(if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) });

@@ -12,7 +12,7 @@ use std::{
 
 use aileron::{
     domain::ids::RunId,
-    sandbox::{Breakage, Delivery, Fault, Mention, Sandbox, SandboxOptions, Seed, Shape, Status, Which},
+    sandbox::{Breakage, Delivery, Edition, Fault, Mention, Sandbox, SandboxOptions, Seed, Shape, Status, Which},
 };
 use axum::{Router, extract::State, http::HeaderMap, http::StatusCode, routing::post};
 use serde_json::{Value, json};
@@ -80,6 +80,12 @@ fn fixture(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
+/// Status and body of a recorded answer.
+fn recorded(name: &str) -> (u16, Value) {
+    let mut response = fixture(name)["response"].take();
+    (u16::try_from(response["status"].as_u64().unwrap()).unwrap(), response["body"].take())
+}
+
 fn keys(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().map(String::as_str).collect()
 }
@@ -93,6 +99,7 @@ fn first(body: &Value) -> &Value {
 #[tokio::test]
 async fn answers_have_the_keys_of_a_real_server() {
     let desk = Desk::open().await;
+    drop(desk.sandbox.report(0, "luis", "Guest reports a bug", "<p></p>"));
     let page = "?per_page=50";
     for (name, url) in [
         ("users-me.json", format!("{}/api/v1/users/me/", desk.sandbox.base_url())),
@@ -103,11 +110,14 @@ async fn answers_have_the_keys_of_a_real_server() {
         ("work-item-retrieve.json", desk.item("MOB-3", "")),
         ("work-item-retrieve.json", desk.url("work-items/MOB-3/")),
         ("work-item-retrieve.json", desk.project(&format!("work-items/{page}"))),
+        ("cycles-list.json", desk.project(&format!("cycles/{page}"))),
+        ("modules-list.json", desk.project(&format!("modules/{page}"))),
         ("work-items-search.json", desk.url("work-items/search/?search=cart")),
         ("comments-list.json", desk.item("MOB-3", &format!("comments/{page}"))),
         ("activities-list.json", desk.item("MOB-3", &format!("activities/{page}"))),
         ("links-list.json", desk.item("MOB-1", &format!("links/{page}"))),
         ("relations-list.json", desk.item("MOB-9", "relations/")),
+        ("intake-list.json", desk.project(&format!("intake-issues/{page}"))),
     ] {
         let recorded = &fixture(name)["response"];
         let (status, body) = desk.get(&url).await;
@@ -536,4 +546,46 @@ async fn the_page_hears_of_changes_until_the_sandbox_stops() {
     desk.sandbox.shutdown().await;
     while events.chunk().await.unwrap().is_some() {}
     assert!(before.elapsed() < Duration::from_secs(4), "an open stream must not hold up the end");
+}
+
+#[tokio::test]
+async fn the_community_edition_does_not_know_what_only_the_others_have() {
+    let options =
+        SandboxOptions { rate_limit_per_minute: None, edition: Edition::Community, ..SandboxOptions::default() };
+    let community = Desk::open_with(options).await;
+    let commercial = Desk::open().await;
+    for (path, there) in [("relations/remove/", 404), ("archive/", 400)] {
+        let (status, body) = community.post(&community.item("MOB-3", path), json!({})).await;
+        assert_eq!((status, &body), (404, &json!({"error": "Page not found."})), "{path}");
+        assert_eq!(commercial.post(&commercial.item("MOB-3", path), json!({})).await.0, there, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn links_and_relations_are_refused_in_the_words_of_a_real_server() {
+    let desk = Desk::open().await;
+    let links = desk.item("MOB-3", "links/");
+    for (file, body) in [
+        ("link-create-duplicate-url.json", json!({"url": "https://ci.example/7", "title": "again"})),
+        ("link-create-invalid-url.json", json!({"url": "not a url"})),
+        ("link-create-ftp.json", json!({"url": "ftp://ci.example/7"})),
+        ("link-create-javascript.json", json!({"url": "javascript:alert(1)"})),
+        ("link-create-missing-url.json", json!({"title": "x"})),
+    ] {
+        desk.post(&links, json!({"url": "https://ci.example/7"})).await;
+        assert_eq!(desk.post(&links, body).await, recorded(file), "{file}");
+    }
+    let relations = desk.item("MOB-3", "relations/");
+    let other = desk.seed.work_items["MOB-10"];
+    for (file, body) in [
+        ("relation-create-invalid-type.json", json!({"relation_type": "implements", "issues": [other]})),
+        ("relation-create-unknown-issue.json", json!({"relation_type": "blocked_by", "issues": [uuid::Uuid::nil()]})),
+        ("relation-create-empty-issues.json", json!({"relation_type": "blocked_by", "issues": []})),
+    ] {
+        assert_eq!(desk.post(&relations, body).await, recorded(file), "{file}");
+    }
+    let (status, body) = desk.post(&relations, json!({"relation_type": "blocking", "issues": [other]})).await;
+    assert_eq!((status, body[0]["relation_type"].as_str()), (201, Some("blocked_by")));
+    let second = desk.post(&relations, json!({"relation_type": "duplicate", "issues": [other]})).await;
+    assert_eq!(second, recorded("relation-create-same-pair-other-type-ignored.json"));
 }

@@ -308,3 +308,37 @@ async fn texts_can_be_listed_shown_and_compared_before_anything_is_set_up() {
     let unknown = binary::run(home.path(), &["prompts", "show", "sytsem"], &binary::Settings::new()).await;
     assert!(!unknown.status.success() && unknown.stderr.contains("prompts list"), "{}", unknown.stderr);
 }
+
+#[tokio::test]
+async fn a_skills_own_model_speaks_while_the_skill_is_in_force() {
+    let app = TestApp::setup()
+        .set("AILERON__MODELS__BIG__PROVIDER", "openai")
+        .set("AILERON__MODELS__BIG__MODEL", "big-1")
+        .set("AILERON__MODELS__BIG__VISION", "true")
+        .set("AILERON__MODELS__UNFINISHED__MODEL", "x-1")
+        .script([
+            Turn::calls([("load_skill", json!({"name": "haiku"}))]),
+            Turn::says("Five, seven, five."),
+            Turn::says("Plain again."),
+            Turn::fails(500, "server_error", "down"),
+            Turn::fails(500, "server_error", "down"),
+            Turn::says("In its place."),
+        ])
+        .start()
+        .await;
+    let model_of = |request: &Captured| request.body["model"].as_str().unwrap_or_default().to_owned();
+    write(&app, "prompts/skills/haiku.md", "---\ndescription: Verse\nmodel: big\n---\nFive, seven, five.\n");
+    let mentioned = app.mention("MOB-5", "sing to me").await;
+    assert_answered(&app.ended(mentioned.run).await);
+    let (before, working) = (app.model.until_request(1).await, app.model.until_request(2).await);
+    assert_eq!((model_of(&before).as_str(), before.pictures().len()), ("scripted-1", 0));
+    assert_eq!((model_of(&working).as_str(), working.pictures().len()), ("big-1", 1), "it sees, so it is shown");
+    app.reply(mentioned.run, "and in prose").await;
+    app.ended_times(mentioned.run, 2).await;
+    assert_eq!(model_of(&app.model.until_request(3).await), "scripted-1", "the skill ended with its turn");
+    app.reply(mentioned.run, "/haiku once more").await;
+    let picture = app.ended_times(mentioned.run, 3).await;
+    assert!(picture.to_text().contains("In its place."), "{}", picture.to_text());
+    let requests = app.model.requests();
+    assert_eq!(requests[3..].iter().map(model_of).collect::<Vec<_>>(), ["big-1", "big-1", "scripted-1"]);
+}

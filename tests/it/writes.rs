@@ -42,11 +42,11 @@ fn may_write() -> Setup {
 
 #[tokio::test]
 async fn without_leave_nothing_that_changes_anything_is_offered() {
-    let app = TestApp::start([
-        Turn::calls([("update_work_item", json!({"priority": "high"}))]),
-        Turn::says("I cannot change it."),
-    ])
-    .await;
+    let app = TestApp::setup()
+        .set("AILERON__AGENT__WRITES", "deny")
+        .script([Turn::calls([("update_work_item", json!({"priority": "high"}))]), Turn::says("I cannot change it.")])
+        .start()
+        .await;
     let mentioned = app.mention("MOB-3", "raise this").await;
     let picture = app.ended(mentioned.run).await;
     assert_ended(&picture, "response", "completed");

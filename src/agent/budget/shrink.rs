@@ -1,5 +1,7 @@
 //! The ways a part can give way. Each stops as soon as everything fits.
 
+use std::cmp::Reverse;
+
 use super::{Part, Place, weight::Weigher};
 use crate::{
     agent::context::look::shortened,
@@ -76,6 +78,30 @@ impl<'a> Scales<'a> {
     }
 }
 
+/// Takes out pictures: those of the work item before those the model asked for, the last one first.
+pub(super) fn pictures(parts: &mut [Part], scales: &mut Scales<'_>) {
+    let is_picture = |at: &usize| matches!(parts[*at].message, Message::Picture { .. });
+    let first_step = parts.iter().position(|part| matches!(part.place, Place::Step(_))).unwrap_or(parts.len());
+    let mut places: Vec<_> = (0..parts.len()).filter(is_picture).collect();
+    places.sort_by_key(|at| (*at > first_step, Reverse(*at)));
+    for at in places {
+        if scales.fits() {
+            return;
+        }
+        let gone = with_text(&parts[at].message, |caption| format!("{caption}\n[left out to save space]"));
+        scales.replace(parts, at, gone);
+    }
+}
+
+/// Takes out what is told of pictures, where not even that has room.
+pub(super) fn words_of_pictures(parts: &mut Vec<Part>, scales: &mut Scales<'_>) {
+    while !scales.fits()
+        && let Some(at) = parts.iter().rposition(|part| part.place == Place::Picture)
+    {
+        scales.remove(parts, at);
+    }
+}
+
 /// Cuts results the model has had time to use, the oldest first.
 pub(super) fn old_results(parts: &mut [Part], scales: &mut Scales<'_>) {
     let newest = newest_step(parts);
@@ -86,7 +112,7 @@ pub(super) fn old_results(parts: &mut [Part], scales: &mut Scales<'_>) {
         let is_old = match parts[at].place {
             Place::Older(_) => true,
             Place::Step(step) => step < newest,
-            Place::Fixed | Place::Summary | Place::Look | Place::Prompt => false,
+            Place::Fixed | Place::Summary | Place::Look | Place::Picture | Place::Prompt => false,
         };
         if is_old {
             let whole = parts[at].message.clone();
@@ -142,7 +168,7 @@ pub(super) fn words(parts: &mut [Part], scales: &mut Scales<'_>) {
         let limit = match parts[at].place {
             Place::Summary => SUMMARY_CHARS,
             Place::Prompt if Some(at) != newest => EARLIER_WORDS_CHARS,
-            Place::Fixed | Place::Older(_) | Place::Look | Place::Prompt | Place::Step(_) => continue,
+            Place::Fixed | Place::Older(_) | Place::Look | Place::Picture | Place::Prompt | Place::Step(_) => continue,
         };
         let cut = with_text(&parts[at].message, |text| shortened(text, limit));
         scales.replace(parts, at, cut);
@@ -161,7 +187,7 @@ pub(super) fn words(parts: &mut [Part], scales: &mut Scales<'_>) {
 fn newest_step(parts: &[Part]) -> u32 {
     let step = |part: &Part| match part.place {
         Place::Step(step) => Some(step),
-        Place::Fixed | Place::Summary | Place::Older(_) | Place::Look | Place::Prompt => None,
+        Place::Fixed | Place::Summary | Place::Older(_) | Place::Look | Place::Picture | Place::Prompt => None,
     };
     parts.iter().filter_map(step).max().unwrap_or(0)
 }
@@ -181,7 +207,8 @@ fn cut_result(parts: &mut [Part], scales: &mut Scales<'_>, at: usize, whole: &Me
 fn with_text(message: &Message, change: impl FnOnce(&str) -> String) -> Message {
     match message {
         Message::System { text } => Message::System { text: change(text) },
-        Message::User { text } => Message::User { text: change(text) },
+        // Without the picture its caption is all there is of it.
+        Message::User { text } | Message::Picture { caption: text, .. } => Message::User { text: change(text) },
         Message::Tool { call_id, text } => Message::Tool { call_id: call_id.clone(), text: change(text) },
         Message::Assistant(reply) => Message::Assistant(reply.clone()),
     }

@@ -1,6 +1,10 @@
 //! What gives way when, as a table, and what never may, as properties.
 
-use std::{collections::HashSet, sync::OnceLock, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -17,6 +21,7 @@ use crate::{
     domain::{
         activity::{Draft as Activity, Saying},
         ids::{ActivityId, RunId},
+        picture::Picture,
         talk::{AssistantMessage, Finish, ToolCall},
     },
 };
@@ -53,7 +58,13 @@ fn words(count: usize) -> String {
 }
 
 fn said(text: String) -> Said {
-    Said { activity: Some(ActivityId(uuid::Uuid::nil())), author: Some("@maya".to_owned()), text, written_at: None }
+    Said {
+        activity: Some(ActivityId(uuid::Uuid::nil())),
+        by: None,
+        author: Some("@maya".to_owned()),
+        text,
+        written_at: None,
+    }
 }
 
 /// Folds a shape into a session that is about to ask the model.
@@ -92,7 +103,12 @@ impl Teller {
     }
 
     fn open(&mut self, text: String) {
-        self.session.absorb(Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: None, prompts: vec![said(text)] });
+        self.session.absorb(Entry::Opened {
+            at: Timestamp::UNIX_EPOCH,
+            turn: None,
+            prompts: vec![said(text)],
+            entitled: false,
+        });
     }
 
     fn step(&mut self, results: &[usize]) {
@@ -138,6 +154,19 @@ fn draft(session: &Session) -> Draft {
     Draft::new("You are the agent.".to_owned(), session.conversation(), None, tools)
 }
 
+/// Two pictures on the work item, and one that the first call of the turn gave.
+fn pictures(first_call: Option<&str>) -> Vec<Shown> {
+    let picture = |caption: &str, call_id: Option<&str>| Shown {
+        call_id: call_id.map(str::to_owned),
+        message: Message::Picture {
+            caption: caption.to_owned(),
+            picture: Arc::new(Picture { media_type: "image/png", base64: "A".repeat(2_000_000), tokens: 1_000 }),
+        },
+    };
+    let beside = [picture("one", None), picture("two", None)].into_iter();
+    beside.chain(first_call.map(|call_id| picture("asked", Some(call_id)))).collect()
+}
+
 fn fit(session: &Session, limit: u64) -> Fit {
     draft(session).fit(Room { limit, squeezed: false }, &meter(), prompts())
 }
@@ -165,6 +194,7 @@ fn cost(request: &Request) -> u64 {
 fn all_text(request: &Request) -> String {
     let text = |message: &Message| match message {
         Message::System { text } | Message::User { text } | Message::Tool { text, .. } => text.clone(),
+        Message::Picture { caption, .. } => format!("PICTURE {caption}"),
         Message::Assistant(reply) => reply.text.clone(),
     };
     request.messages.iter().map(text).collect::<Vec<_>>().join("\n")
@@ -175,7 +205,9 @@ fn assert_sendable(request: &Request) -> Result<(), TestCaseError> {
     for message in &request.messages {
         match message {
             Message::Tool { call_id, .. } => prop_assert!(open.remove(call_id.as_str()), "a result without its call"),
-            Message::System { .. } | Message::User { .. } => prop_assert!(open.is_empty(), "a call without its result"),
+            Message::System { .. } | Message::User { .. } | Message::Picture { .. } => {
+                prop_assert!(open.is_empty(), "a call without its result");
+            }
             Message::Assistant(reply) => {
                 prop_assert!(open.is_empty(), "a call without its result");
                 open = reply.calls.iter().map(|call| call.id.as_str()).collect();
@@ -217,7 +249,7 @@ fn given_way(session: &Session, times: usize, fit: &Fit) -> Vec<&'static str> {
     let text = all_text(&fitted.request);
     let last_result = fitted.request.messages.iter().rev().find_map(|message| match message {
         Message::Tool { text, .. } => Some(text),
-        Message::System { .. } | Message::User { .. } | Message::Assistant(_) => None,
+        Message::System { .. } | Message::User { .. } | Message::Picture { .. } | Message::Assistant(_) => None,
     });
     let results_cut = text.matches("left out to save space; call the tool again").count();
     let newest_cut = last_result.is_some_and(|text| text.contains("left out to save space"));
@@ -270,14 +302,48 @@ fn a_request_the_provider_found_too_long_is_sent_at_three_fifths() {
 #[test]
 fn many_turns_are_compacted_even_if_they_fit() {
     let shape = |turns: usize| Shape { older: vec![vec![1]; turns], ..rich() };
-    assert_eq!(overdue(Teller::tell(&shape(12)).conversation()), None);
-    let session = Teller::tell(&shape(13));
-    assert_eq!(overdue(session.conversation()), Some(9), "four of the thirteen stay");
-    let (entry, _) = session.compaction(9, "short".to_owned()).unwrap();
+    assert_eq!(overdue(Teller::tell(&shape(7)).conversation()), None);
+    let session = Teller::tell(&shape(8));
+    assert_eq!(overdue(session.conversation()), Some(5), "three of the eight stay");
+    let (entry, _) = session.compaction(5, "short".to_owned()).unwrap();
     let mut session = session;
     session.absorb(entry);
-    assert_eq!(session.conversation().talks.len(), 5);
+    assert_eq!(session.conversation().talks.len(), 4);
     assert_eq!(overdue(session.conversation()), None);
+}
+
+#[test]
+fn pictures_stand_beside_what_they_belong_to_and_go_first() {
+    let shape =
+        Shape { older: Vec::new(), description: 50, comments: Vec::new(), prompt: 5, steps: vec![vec![9, 9]; 2] };
+    let session = Teller::tell(&shape);
+    let shown = |limit| {
+        let draft = draft(&session).with_pictures(pictures(Some("call-1")));
+        match draft.fit(Room { limit, squeezed: false }, &meter(), prompts()) {
+            Fit::Fits(fitted) => {
+                assert!(cost(&fitted.request) <= limit);
+                assert_sendable(&fitted.request).unwrap();
+                let of_roles = fitted.request.messages.iter().map(|message| match message {
+                    Message::System { .. } => "system".to_owned(),
+                    Message::User { text } if text.contains("left out") => text.clone(),
+                    Message::User { .. } => "user".to_owned(),
+                    Message::Picture { caption, .. } => caption.clone(),
+                    Message::Assistant(_) => "calls".to_owned(),
+                    Message::Tool { .. } => "result".to_owned(),
+                });
+                of_roles.collect::<Vec<_>>().join(", ")
+            }
+            other @ (Fit::Compact { .. } | Fit::TooLong) => panic!("{other:?}"),
+        }
+    };
+    let steps = "calls, result, result, asked, calls, result, result";
+    let whole = shown(100_000);
+    assert_eq!(whole, format!("system, user, one, two, user, {steps}"), "their bytes are no tokens");
+    assert_eq!(shown(3_400), format!("system, user, one, two\n[left out to save space], user, {steps}"));
+    let gone = "one\n[left out to save space], two\n[left out to save space]";
+    assert_eq!(shown(1_800), format!("system, user, {gone}, user, {steps}"));
+    let asked = steps.replace("asked", "asked\n[left out to save space]");
+    assert_eq!(shown(1_300), format!("system, user, {gone}, user, {asked}"));
 }
 
 /// Two hundred turns, huge results, five hundred comments and a description without end.
@@ -327,6 +393,18 @@ proptest! {
     ) {
         let mut session = Teller::tell(&shape);
         let (_, fit) = fit_with_compaction(&mut session, limit);
+        let first_call = session.conversation().talks.last().and_then(|talk| talk.messages.iter().find_map(|message| {
+            if let Message::Tool { call_id, .. } = message { Some(call_id.clone()) } else { None }
+        }));
+        let seeing = draft(&session).with_pictures(pictures(first_call.as_deref()));
+        match seeing.fit(Room { limit, squeezed: false }, &meter(), prompts()) {
+            Fit::Fits(fitted) => {
+                prop_assert!(cost(&fitted.request) <= limit);
+                assert_sendable(&fitted.request)?;
+            }
+            Fit::Compact { .. } => {}
+            Fit::TooLong => prop_assert!(!matches!(fit, Fit::Fits(_)), "pictures are no reason not to fit"),
+        }
         let Fit::Fits(fitted) = fit else {
             // What cannot be left out: the system prompt, the tools, the ends of the prompt, a bare look
             // and the calls of the newest step.

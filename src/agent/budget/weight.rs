@@ -32,6 +32,7 @@ impl<'a> Weigher<'a> {
     pub(super) fn message(&self, message: &Message) -> u64 {
         let content = match message {
             Message::System { text } | Message::User { text } | Message::Tool { text, .. } => self.text(text),
+            Message::Picture { caption, picture } => self.text(caption) + picture.tokens,
             Message::Assistant(reply) => {
                 let calls = reply.calls.iter().map(|call| {
                     let opaque = if call.raw.is_empty() { String::new() } else { json(&call.raw) };

@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::seen::Seen;
-use crate::agent::{
-    polish,
-    prompts::{PromptError, Prompts},
+use crate::{
+    agent::{
+        polish,
+        prompts::{PromptError, Prompts},
+    },
+    domain::picture::PictureRef,
 };
 
 /// A work item as it was at one moment, in words. Its texts are other people's; none can end the fence
@@ -34,6 +37,8 @@ pub struct Look {
     pub relations: Vec<String>,
     pub links: Vec<String>,
     pub attachments: Vec<String>,
+    /// The pictures on it, those a question is most likely about first.
+    pub pictures: Vec<PictureRef>,
     /// The newest changes, oldest first.
     pub history: Vec<String>,
     /// Changes older than these.

@@ -8,14 +8,19 @@ use super::*;
 use crate::{
     domain::{
         activity::{Posted, RunActivity},
-        ids::{ActivityId, CommentId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId},
+        deed::{Deed, Grouping},
+        ids::{
+            ActivityId, CommentId, CycleId, FileId, LinkId, ModuleId, PageId, ProjectId, RunId, WorkItemId, WorkspaceId,
+        },
+        intake::IntakeItem,
+        plans::{Cycle, Module, PageTitle},
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, Estimate, FileContent, ItemTitle, Label, Link, Page, Person,
+            Project, Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
-    plane::{ItemOrder, RunStatus, WritePass, thread::Heard},
+    plane::{Carried, DeedApi, ItemOrder, ProjectApi, RunStatus, WritePass, thread::Heard},
 };
 
 /// Takes activities and nothing else.
@@ -48,6 +53,61 @@ fn text_of(draft: &Draft) -> String {
 
 fn not_asked<T>() -> Result<T, PlaneError> {
     Err(PlaneError::Malformed { what: "a test", message: "the narrator only posts".to_owned() })
+}
+
+#[async_trait]
+impl DeedApi for Board {
+    async fn carry_out(&self, _: WorkspaceId, _: &Deed, _: StepKey, _: WritePass) -> Result<Carried, PlaneError> {
+        not_asked()
+    }
+    async fn known_links(&self, _: WorkspaceId, _: Target) -> Result<Vec<(LinkId, Link)>, PlaneError> {
+        not_asked()
+    }
+    async fn grouped(&self, _: WorkspaceId, _: ProjectId, _: Grouping) -> Result<Vec<WorkItemId>, PlaneError> {
+        not_asked()
+    }
+    async fn intake(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<IntakeItem>, PlaneError> {
+        not_asked()
+    }
+    async fn intake_item(&self, _: WorkspaceId, _: Target) -> Result<IntakeItem, PlaneError> {
+        not_asked()
+    }
+    async fn estimates(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Estimate>, PlaneError> {
+        not_asked()
+    }
+}
+
+#[async_trait]
+impl ProjectApi for Board {
+    async fn cycles(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Cycle>, PlaneError> {
+        not_asked()
+    }
+    async fn modules(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Module>, PlaneError> {
+        not_asked()
+    }
+    async fn cycle_items(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: CycleId,
+        _: u32,
+        _: u32,
+    ) -> Result<Page<WorkItem>, PlaneError> {
+        not_asked()
+    }
+    async fn module_items(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: ModuleId,
+        _: u32,
+        _: u32,
+    ) -> Result<Page<WorkItem>, PlaneError> {
+        not_asked()
+    }
+    async fn pages(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<PageTitle>, PlaneError> {
+        not_asked()
+    }
 }
 
 #[async_trait]
@@ -119,6 +179,9 @@ impl PlaneApi for Board {
     async fn attachments(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<Vec<Attachment>, PlaneError> {
         not_asked()
     }
+    async fn file(&self, _: WorkspaceId, _: Target, _: FileId, _: usize) -> Result<FileContent, PlaneError> {
+        not_asked()
+    }
     async fn titles(&self, _: WorkspaceId, _: ProjectId) -> Result<Page<ItemTitle>, PlaneError> {
         not_asked()
     }
@@ -135,6 +198,9 @@ impl PlaneApi for Board {
         not_asked()
     }
     async fn members(&self, _: WorkspaceId, _: ProjectId) -> Result<Vec<Person>, PlaneError> {
+        not_asked()
+    }
+    async fn workspace_members(&self, _: WorkspaceId) -> Result<Vec<Person>, PlaneError> {
         not_asked()
     }
     async fn write_pass(&self, _: WorkspaceId) -> Result<WritePass, PlaneError> {

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     agent::skills::{self, Known},
     config::{
-        TextsConfig, WritePolicy,
+        TextsConfig,
         files::{FileProblem, Flaw, Listing},
     },
     tools::{self, Toolbox, toolbox},
@@ -67,7 +67,7 @@ impl Library {
         let tools = tools::all().iter().map(|tool| tool.name()).collect();
         let known = Known { tools, models: config.model_names.clone() };
         let (prompts, tools) = (Listing::of(&config.prompts_dir), Listing::of(&config.tools_dir));
-        let edition = Edition::of(&prompts, &tools, &known, &Edition::default()).permitted(config.writes);
+        let edition = Edition::of(&prompts, &tools, &known, &Edition::default()).permitted(config.offer_writes);
         report(&[], &edition.problems);
         let shelf = Mutex::new(Shelf { prompts, tools, edition: Arc::new(edition) });
         Self { config, known, shelf }
@@ -78,7 +78,7 @@ impl Library {
     pub fn built_in() -> Self {
         let nowhere = PathBuf::from("/nonexistent");
         let (prompts_dir, tools_dir) = (nowhere.clone(), nowhere);
-        Self::open(TextsConfig { prompts_dir, tools_dir, model_names: Vec::new(), writes: WritePolicy::Allow })
+        Self::open(TextsConfig { prompts_dir, tools_dir, model_names: Vec::new(), offer_writes: true })
     }
 
     /// The texts as they are now. It costs a look at the folders, and reading only after a change.
@@ -89,7 +89,7 @@ impl Library {
         if prompts.is_still(&shelf.prompts) && tools.is_still(&shelf.tools) {
             return Arc::clone(&shelf.edition);
         }
-        let edition = Edition::of(&prompts, &tools, &self.known, &shelf.edition).permitted(self.config.writes);
+        let edition = Edition::of(&prompts, &tools, &self.known, &shelf.edition).permitted(self.config.offer_writes);
         (shelf.prompts, shelf.tools) = (prompts, tools);
         if !edition.says_the_same_as(&shelf.edition) {
             report(&shelf.edition.problems, &edition.problems);
@@ -139,12 +139,9 @@ impl Edition {
     }
 
     /// The same with the tools that the configuration permits.
-    fn permitted(mut self, writes: WritePolicy) -> Self {
+    fn permitted(mut self, offer_writes: bool) -> Self {
         let toolbox = Toolbox::from_texts(|file| Some(self.tool_texts.get(file)?.1.as_str()));
-        self.toolbox = Arc::new(match writes {
-            WritePolicy::Allow => toolbox,
-            WritePolicy::Deny => toolbox.without_writes(),
-        });
+        self.toolbox = Arc::new(if offer_writes { toolbox } else { toolbox.without_writes() });
         self
     }
 
@@ -260,7 +257,7 @@ mod tests {
                 prompts_dir: self.0.path().join("prompts"),
                 tools_dir: self.0.path().join("tools"),
                 model_names: vec!["main".to_owned()],
-                writes: WritePolicy::Allow,
+                offer_writes: true,
             })
         }
     }

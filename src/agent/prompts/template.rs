@@ -30,6 +30,21 @@ pub const TEMPLATES: &[Template] = &[
         samples: &[r#"{"key": null}"#, r#"{"key": "MOB-1"}"#],
     },
     Template {
+        name: "approval.md",
+        text: include_str!("../../../prompts/approval.md"),
+        purpose: "asks the person to approve changes",
+        variables: &["changes", "options", "refused_someone"],
+        samples: &[
+            r#"{"changes": [{"letter": "A", "summary": "Change MOB-1: Crash", "reason": null, "text": [],
+                "fields": [{"name": "priority", "before": "none", "after": "high"}]}],
+                "options": ["Approve", "Reject"], "refused_someone": false}"#,
+            r#"{"changes": [{"letter": "A", "summary": "Change MOB-1: Crash", "reason": "It crashes.", "text": [],
+                "fields": [{"name": "priority", "before": "none", "after": "high"}]},
+                {"letter": "B", "summary": "Comment on MOB-1", "reason": null, "text": ["Hello"], "fields": []}],
+                "options": ["Approve all", "Reject all"], "refused_someone": true}"#,
+        ],
+    },
+    Template {
         name: "bounded.md",
         text: include_str!("../../../prompts/bounded.md"),
         purpose: "the answer of a turn that hit a bound",
@@ -38,6 +53,13 @@ pub const TEMPLATES: &[Template] = &[
             r#"{"best": "", "bound": "steps", "max_steps": 24, "max_minutes": 15}"#,
             r#"{"best": "So far.", "bound": "time", "max_steps": 24, "max_minutes": 15}"#,
         ],
+    },
+    Template {
+        name: "claimed.md",
+        text: include_str!("../../../prompts/claimed.md"),
+        purpose: "asks the model again after it told of a change nobody made",
+        variables: &[],
+        samples: &["{}"],
     },
     Template {
         name: "compact.md",
@@ -88,6 +110,13 @@ pub const TEMPLATES: &[Template] = &[
         samples: &[r#"{"text": "So far."}"#],
     },
     Template {
+        name: "done.md",
+        text: include_str!("../../../prompts/done.md"),
+        purpose: "what a turn had changed that ended before its time",
+        variables: &["changes"],
+        samples: &[r#"{"changes": ["Change MOB-1"]}"#],
+    },
+    Template {
         name: "empty_answer.md",
         text: include_str!("../../../prompts/empty_answer.md"),
         purpose: "asks the model again after an empty answer",
@@ -98,8 +127,11 @@ pub const TEMPLATES: &[Template] = &[
         name: "error.md",
         text: include_str!("../../../prompts/error.md"),
         purpose: "a failure, told to the person",
-        variables: &["code", "detail"],
-        samples: &[r#"{"code": "INTERNAL", "detail": ""}"#, r#"{"code": "MODEL_RATE_LIMITED", "detail": "Wait."}"#],
+        variables: &["code", "detail", "changed"],
+        samples: &[
+            r#"{"code": "INTERNAL", "detail": "", "changed": false}"#,
+            r#"{"code": "MODEL_RATE_LIMITED", "detail": "Wait.", "changed": true}"#,
+        ],
     },
     Template {
         name: "guidance.md",
@@ -166,6 +198,13 @@ pub const TEMPLATES: &[Template] = &[
             r#"{"agent_name": "aileron", "can_write": false, "today": "2026-01-31", "workspace": null}"#,
             r#"{"agent_name": "aileron", "can_write": true, "today": "2026-01-31", "workspace": "Acme"}"#,
         ],
+    },
+    Template {
+        name: "unmade.md",
+        text: include_str!("../../../prompts/unmade.md"),
+        purpose: "an answer that tells of a change nobody made",
+        variables: &["text"],
+        samples: &[r#"{"text": "I set the priority."}"#],
     },
     Template {
         name: "unsure.md",

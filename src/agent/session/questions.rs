@@ -9,7 +9,11 @@ use crate::{
         journal::{Entry, Said},
         polish,
     },
-    domain::{ids::StepKey, talk::Message},
+    domain::{
+        ids::{StepKey, UserId},
+        talk::Message,
+        write::Touched,
+    },
 };
 
 /// What the result of a call that failed begins with.
@@ -37,7 +41,7 @@ impl Session {
     /// Whether the turn is still on its way to an ending.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
-        matches!(self.phase, Phase::Reading | Phase::Asking(_) | Phase::Working { .. })
+        matches!(self.phase, Phase::Reading | Phase::Asking(_) | Phase::Working(_))
     }
 
     /// Whether the turn's last word is settled: a stop comes too late for it.
@@ -70,10 +74,35 @@ impl Session {
         said.activity.is_some() && known.text == said.text && near
     }
 
+    /// What this turn has changed, in words.
+    #[must_use]
+    pub fn done(&self) -> &[String] {
+        &self.done
+    }
+
     /// What this turn was about to change when it was cut short, in words: it may have happened.
     #[must_use]
     pub fn unsure(&self) -> &[String] {
         &self.unsure
+    }
+
+    /// Who spoke in this turn; `None` among them is somebody Plane does not name.
+    #[must_use]
+    pub fn speakers(&self) -> Vec<Option<UserId>> {
+        let unknown = self.unknown_speaker.then_some(None);
+        self.speakers.iter().copied().map(Some).chain(unknown).collect()
+    }
+
+    /// How many changes this turn has made or proposed.
+    #[must_use]
+    pub fn changes(&self) -> u32 {
+        self.changes
+    }
+
+    /// Whether this turn has set this before.
+    #[must_use]
+    pub fn has_touched(&self, touched: &Touched) -> bool {
+        self.touched.contains(touched)
     }
 
     /// The look at the work item of the turn before, or of this one.
@@ -88,7 +117,7 @@ impl Session {
         let own = self.last_look().map_or("", |look| look.key.as_str());
         let read = |message: &Message| match message {
             Message::Tool { text, .. } => !text.starts_with(FAILED_RESULT) && polish::names(text, key, own),
-            Message::System { .. } | Message::User { .. } | Message::Assistant(_) => false,
+            Message::System { .. } | Message::User { .. } | Message::Picture { .. } | Message::Assistant(_) => false,
         };
         let talks = self.conversation().talks;
         self.last_look().is_some_and(|look| look.tells_of(key))

@@ -99,9 +99,9 @@ mod tests {
     }
 
     fn opened(text: &str) -> Vec<Entry> {
-        let said = Said { activity: None, author: None, text: text.to_owned(), written_at: None };
+        let said = Said { activity: None, by: None, author: None, text: text.to_owned(), written_at: None };
         let at = Timestamp::UNIX_EPOCH;
-        vec![Entry::Opened { at, turn: None, prompts: vec![said] }, Entry::ContextRead { look: None }]
+        vec![Entry::Opened { at, turn: None, prompts: vec![said], entitled: false }, Entry::ContextRead { look: None }]
     }
 
     fn took(name: &str, tools: &[&str], model: Option<&str>) -> Entry {
@@ -202,7 +202,10 @@ mod tests {
         let talk = session.conversation().talks.last().expect("a turn");
         let texts = talk.messages.iter().map(|message| match message {
             Message::User { text } => text.as_str(),
-            other @ (Message::System { .. } | Message::Assistant(_) | Message::Tool { .. }) => panic!("{other:?}"),
+            other @ (Message::System { .. }
+            | Message::Picture { .. }
+            | Message::Assistant(_)
+            | Message::Tool { .. }) => panic!("{other:?}"),
         });
         assert_eq!(texts.collect::<Vec<_>>(), ["/a now", "Do it so."]);
         assert_eq!(after(vec![entry]).skills(), []);

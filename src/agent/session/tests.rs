@@ -1,5 +1,6 @@
 //! The machine as tables: what happened, and what is to be done next. Here is what they are told with.
 
+mod approvals;
 mod calls;
 mod orders;
 mod stops;
@@ -15,7 +16,7 @@ use crate::{
     domain::{
         activity::Saying,
         ids::{ActivityId, ProjectId, WorkItemId},
-        talk::Message,
+        talk::{Message, ToolCall},
         write::{PlannedWrite, Target, Write},
     },
 };
@@ -34,11 +35,17 @@ fn limits() -> Limits {
 }
 
 fn said(text: &str) -> Said {
-    Said { activity: Some(ActivityId(uuid::Uuid::nil())), author: None, text: text.to_owned(), written_at: None }
+    Said {
+        activity: Some(ActivityId(uuid::Uuid::nil())),
+        by: None,
+        author: None,
+        text: text.to_owned(),
+        written_at: None,
+    }
 }
 
 fn opened(text: &str) -> Entry {
-    Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: None, prompts: vec![said(text)] }
+    Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: None, prompts: vec![said(text)], entitled: false }
 }
 
 fn context() -> Entry {
@@ -112,7 +119,9 @@ fn assert_sendable(messages: &[Message]) {
                 let at = open.iter().position(|id| id == call_id).expect("a result without its call");
                 open.remove(at);
             }
-            Message::System { .. } | Message::User { .. } => assert!(open.is_empty(), "a call without its result"),
+            Message::System { .. } | Message::User { .. } | Message::Picture { .. } => {
+                assert!(open.is_empty(), "a call without its result");
+            }
             Message::Assistant(message) => {
                 assert!(open.is_empty(), "a call without its result");
                 open = message.calls.iter().map(|call| call.id.as_str()).collect();

@@ -2,7 +2,10 @@
 
 use crate::{
     agent::{context::look::Look, journal::Said},
-    domain::talk::{AssistantMessage, Message},
+    domain::{
+        picture::PictureRef,
+        talk::{AssistantMessage, Message},
+    },
 };
 
 /// Stands in for the words of a person who wrote none.
@@ -28,8 +31,14 @@ pub struct Talk {
     first_entry: u64,
     /// The prompt that answered a question of the turn before, where one did.
     reply: Option<Said>,
+    /// How many results of calls of the turn before stand at the head.
+    results: usize,
+    /// Whether these tell what came of changes, rather than what the reply said.
+    tell_of_changes: bool,
     /// The message the look stands before.
     look_at: usize,
+    /// Pictures that were read, each with the call that did.
+    pictures: Vec<(String, PictureRef)>,
     pub messages: Vec<Message>,
 }
 
@@ -46,14 +55,38 @@ pub struct Conversation<'a> {
 
 impl Transcript {
     pub(super) fn begin(&mut self, turn: u32, first_entry: u64) {
-        self.talks.push(Talk { turn, first_entry, reply: None, look_at: 0, messages: Vec::new() });
+        self.talks.push(Talk {
+            turn,
+            first_entry,
+            reply: None,
+            results: 0,
+            tell_of_changes: false,
+            look_at: 0,
+            pictures: Vec::new(),
+            messages: Vec::new(),
+        });
     }
 
     /// The words that answer a question asked in the turn before.
     pub(super) fn reply(&mut self, call_id: String, said: Option<Said>, text: String) {
-        self.result(call_id, text);
+        self.result_at_head(call_id, text);
         if let Some(talk) = self.talks.last_mut() {
             talk.reply = said;
+        }
+    }
+
+    /// The words that decide on changes of the turn before; what comes of them follows.
+    pub(super) fn replied(&mut self, said: Said) {
+        if let Some(talk) = self.talks.last_mut() {
+            (talk.reply, talk.tell_of_changes) = (Some(said), true);
+        }
+    }
+
+    /// The result of a call of the turn before. It has to stand before anything else is said.
+    pub(super) fn result_at_head(&mut self, call_id: String, text: String) {
+        self.result(call_id, text);
+        if let Some(talk) = self.talks.last_mut() {
+            talk.results = talk.messages.len();
             talk.look_at = talk.messages.len();
         }
     }
@@ -73,6 +106,17 @@ impl Transcript {
 
     pub(super) fn result(&mut self, call_id: String, text: impl Into<String>) {
         self.push(Message::Tool { call_id, text: text.into() });
+    }
+
+    pub(super) fn picture(&mut self, call_id: String, picture: PictureRef) {
+        if let Some(talk) = self.talks.last_mut() {
+            talk.pictures.push((call_id, picture));
+        }
+    }
+
+    /// The pictures read in the last turn, each with the call that did.
+    pub(super) fn pictures(&self) -> &[(String, PictureRef)] {
+        self.talks.last().map_or(&[], |talk| &talk.pictures)
     }
 
     fn push(&mut self, message: Message) {
@@ -100,10 +144,21 @@ impl Transcript {
             (self.look, self.look_in_turn) = (None, 0);
         }
         let Some(first) = self.talks.first_mut() else { return };
-        if let Some(said) = first.reply.take()
-            && let Some(message) = first.messages.first_mut()
-        {
-            *message = spoken(said);
+        if let Some(mut said) = first.reply.take() {
+            let results = first.messages.drain(..std::mem::take(&mut first.results));
+            if first.tell_of_changes {
+                let told = results.filter_map(|message| match message {
+                    Message::Tool { text, .. } => Some(text),
+                    Message::System { .. } | Message::User { .. } | Message::Picture { .. } | Message::Assistant(_) => {
+                        None
+                    }
+                });
+                let told = told.collect::<Vec<_>>().join("\n\n");
+                said.text = format!("{}\n\n[What came of the changes that were proposed: {told}]", said.text);
+            } else {
+                drop(results);
+            }
+            first.messages.insert(0, spoken(said));
             first.look_at = 0;
         }
     }

@@ -1,10 +1,12 @@
 //! Tool calls: from the reply that makes them to the last result.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Phase, SAME_CALL_LIMIT, Session};
 use crate::{
     agent::{
+        approval::{Approval, Proposed},
+        journal::Said,
         question::{Kind, Question},
         step::{AskMode, Ending, PlannedCall},
     },
@@ -16,33 +18,94 @@ use crate::{
     tools::ask_user,
 };
 
+/// Between a call's id and the number of a part of it.
+pub(super) const PART_MARK: char = '#';
+/// The id of the part of a call that is about this change.
+pub(in crate::agent) fn part_id(call_id: &str, number: u32) -> String {
+    format!("{call_id}{PART_MARK}{number}")
+}
+
+/// What a question is told that was asked beside changes that wait for a word.
+const ASK_LATER: &str =
+    "Not asked: the person decides on the changes first. Ask again afterwards if you still have to.";
+
+/// The calls that are being carried out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Work {
+    pub(super) base_step: u32,
+    /// In the order they were made; the parts of one that came to be several stand behind the others.
+    pub(super) calls: Vec<ToolCall>,
+    /// Those without a result, and not waiting for a person.
+    pub(super) open: Vec<String>,
+    /// By call, what is being changed and may have happened already.
+    pub(super) intended: HashMap<String, PlannedWrite>,
+    /// By call, what a person has approved.
+    pub(super) approved: HashMap<String, PlannedWrite>,
+    /// What a person has to approve before it is done.
+    pub(super) proposed: Vec<Proposed>,
+    /// Calls that came to be several changes, and what came of those that are settled.
+    pub(super) unfolded: BTreeMap<String, Vec<String>>,
+    pub(super) question: Option<Question>,
+    /// What else was said with the approval this work began with. The work item is not looked at until the
+    /// approved changes are made.
+    pub(super) opening: Option<Vec<Said>>,
+}
+
+impl Work {
+    pub(super) fn on(base_step: u32, calls: Vec<ToolCall>) -> Self {
+        let open = calls.iter().map(|call| call.id.clone()).collect();
+        Self { base_step, calls, open, ..Self::default() }
+    }
+
+    /// The call that a part belongs to.
+    pub(super) fn whole_of(&self, call_id: &str) -> Option<String> {
+        let (whole, _) = call_id.rsplit_once(PART_MARK)?;
+        self.unfolded.contains_key(whole).then(|| whole.to_owned())
+    }
+
+    /// Whether parts of this call are still to be settled.
+    fn has_parts_of(&self, whole: &str) -> bool {
+        let is_part = |id: &str| id.rsplit_once(PART_MARK).is_some_and(|(of, _)| of == whole);
+        self.open.iter().any(|id| is_part(id)) || self.proposed.iter().any(|change| is_part(&change.call.id))
+    }
+}
+
+/// Adds what came of a part, and gives the whole call's result once there is nothing more to wait for.
+fn with_part(work: &mut Work, call_id: &str, text: String) -> Option<(String, String)> {
+    let Some(whole) = work.whole_of(call_id) else {
+        return Some((call_id.to_owned(), text));
+    };
+    let texts = work.unfolded.get_mut(&whole)?;
+    texts.push(text);
+    if work.has_parts_of(&whole) {
+        return None;
+    }
+    work.unfolded.remove(&whole).map(|texts| (whole, texts.join("\n\n")))
+}
+
 impl Session {
-    pub(super) fn plan(
-        &self,
-        base_step: u32,
-        calls: &[ToolCall],
-        open: &[String],
-        intended: &HashMap<String, PlannedWrite>,
-    ) -> Vec<PlannedCall> {
-        let key = |part| StepKey { run: self.run, turn: self.turn, step: base_step, part };
+    pub(super) fn plan(&self, work: &Work) -> Vec<PlannedCall> {
+        let key = |part| StepKey { run: self.run, turn: self.turn, step: work.base_step, part };
         (1u32..)
-            .zip(calls)
+            .zip(&work.calls)
             .enumerate()
-            .filter(|(_, (_, call))| open.contains(&call.id))
+            .filter(|(_, (_, call))| work.open.contains(&call.id) && !work.unfolded.contains_key(&call.id))
             .map(|(at, (number, call))| PlannedCall {
                 call: call.clone(),
                 started_key: key(number * 2 - 1),
                 finished_key: key(number * 2),
-                intended: intended.get(&call.id).cloned(),
-                repeated: self.is_repeated(call, &calls[at..], intended),
+                intended: work.intended.get(&call.id).cloned(),
+                approved: work.approved.get(&call.id).cloned(),
+                is_part: work.whole_of(&call.id).is_some(),
+                repeated: self.is_repeated(call, &work.calls[at..], work),
             })
             .collect()
     }
 
     /// `from_here` are the reply's calls from this one on, which have been counted as well.
-    fn is_repeated(&self, call: &ToolCall, from_here: &[ToolCall], intended: &HashMap<String, PlannedWrite>) -> bool {
+    fn is_repeated(&self, call: &ToolCall, from_here: &[ToolCall], work: &Work) -> bool {
         let same = (call.name.clone(), call.arguments.clone());
-        let changed_before = self.intended_calls.contains(&same) && !intended.contains_key(&call.id);
+        let changed_before = self.intended_calls.contains(&same) && !work.intended.contains_key(&call.id);
         let is_same = |other: &&ToolCall| other.name == call.name && other.arguments == call.arguments;
         let made = self.calls_made.get(&same).map_or(0, |made| *made);
         changed_before || made.saturating_sub(from_here.iter().filter(is_same).count()) >= SAME_CALL_LIMIT
@@ -54,71 +117,158 @@ impl Session {
         }
         // One question at a time: the first well-formed one is asked once all other calls are done.
         let question = Question::first_of(&message.calls).filter(|_| self.allowed().tool(ask_user::NAME));
-        let asked = question.as_ref().map(|question| &question.call_id);
-        let open = message.calls.iter().map(|call| &call.id).filter(|id| Some(*id) != asked).cloned().collect();
         let calls = message.calls.clone();
         self.transcript.model_says(message);
         self.step += 1;
-        self.phase = Phase::Working { base_step: self.step, calls, open, intended: HashMap::new(), question };
+        let mut work = Work { question, ..Work::on(self.step, calls) };
+        if let Some(question) = &work.question {
+            work.open.retain(|id| *id != question.call_id);
+        }
+        self.phase = Phase::Working(Box::new(work));
         self.leave_work_if_done();
+    }
+
+    /// Begins a turn with what was approved. `unfolded` is what came of the parts of other changes so far.
+    pub(super) fn begin_approved(
+        &mut self,
+        changes: Vec<Proposed>,
+        unfolded: BTreeMap<String, Vec<String>>,
+        opening: Vec<Said>,
+    ) {
+        self.step += 1;
+        let approved = changes.iter().map(|change| (change.call.id.clone(), change.planned.clone())).collect();
+        let calls = changes.into_iter().map(|change| change.call).collect();
+        let work = Work { approved, unfolded, opening: Some(opening), ..Work::on(self.step, calls) };
+        self.phase = Phase::Working(Box::new(work));
     }
 
     /// No step of its own: what is said of the call keeps its key however often it is taken up.
     pub(super) fn write_intended(&mut self, call_id: String, planned: PlannedWrite) {
-        if let Phase::Working { calls, open, intended, .. } = &mut self.phase
-            && open.contains(&call_id)
+        if let Phase::Working(work) = &mut self.phase
+            && work.open.contains(&call_id)
         {
-            if let Some(call) = calls.iter().find(|call| call.id == call_id) {
+            if let Some(call) = work.calls.iter().find(|call| call.id == call_id) {
                 self.intended_calls.insert((call.name.clone(), call.arguments.clone()));
             }
-            intended.insert(call_id, planned);
+            if !work.approved.contains_key(&call_id) {
+                self.changes += 1;
+            }
+            self.touched.extend(planned.write.touches());
+            work.intended.insert(call_id, planned);
         }
     }
 
-    pub(super) fn tool_done(&mut self, call_id: String, text: String) {
-        let Phase::Working { open, .. } = &mut self.phase else {
-            return;
-        };
-        let Some(at) = open.iter().position(|id| *id == call_id) else {
-            return;
-        };
-        open.remove(at);
-        self.transcript.result(call_id, text);
+    pub(super) fn note_done(&mut self, call_id: &str) {
+        let Phase::Working(work) = &self.phase else { return };
+        if let Some(planned) = work.intended.get(call_id) {
+            self.done.push(planned.summary.clone());
+            self.has_receipts = true;
+        }
+    }
+
+    /// The call waits for a person's word on what it would change.
+    pub(super) fn write_proposed(&mut self, call_id: &str, planned: PlannedWrite) {
+        let Phase::Working(work) = &mut self.phase else { return };
+        let Some(at) = work.open.iter().position(|id| id == call_id) else { return };
+        let Some(call) = work.calls.iter().find(|call| call.id == call_id).cloned() else { return };
+        work.open.remove(at);
+        work.proposed.push(Proposed { call, planned });
+        self.changes += 1;
         self.step += 1;
         self.leave_work_if_done();
     }
 
+    /// The call came to be several changes: each is a call of its own from here on. `note` is what the model
+    /// is told besides.
+    pub(super) fn unfolded(&mut self, call_id: &str, numbers: &[u32], note: String) {
+        let Phase::Working(work) = &mut self.phase else { return };
+        if numbers.is_empty() || !work.open.iter().any(|id| id == call_id) || work.unfolded.contains_key(call_id) {
+            return;
+        }
+        let Some(whole) = work.calls.iter().find(|call| call.id == call_id).cloned() else { return };
+        work.open.retain(|id| id != call_id);
+        for number in numbers {
+            let arguments = serde_json::json!({ "change": number }).to_string();
+            let id = part_id(call_id, *number);
+            work.open.push(id.clone());
+            work.calls.push(ToolCall { id, arguments, ..whole.clone() });
+        }
+        let texts = if note.is_empty() { Vec::new() } else { vec![note] };
+        work.unfolded.insert(call_id.to_owned(), texts);
+    }
+
+    pub(super) fn tool_done(&mut self, call_id: &str, text: String) {
+        let Phase::Working(work) = &mut self.phase else {
+            return;
+        };
+        let Some(at) = work.open.iter().position(|id| id == call_id) else {
+            return;
+        };
+        work.open.remove(at);
+        let at_head = work.opening.is_some();
+        if let Some((call_id, text)) = with_part(work, call_id, text) {
+            self.give_result(call_id, text, at_head);
+        }
+        self.step += 1;
+        self.leave_work_if_done();
+    }
+
+    /// `at_head`: of a call of the turn before, whose results open this one.
+    pub(super) fn give_result(&mut self, call_id: String, text: impl Into<String>, at_head: bool) {
+        if at_head {
+            self.transcript.result_at_head(call_id, text.into());
+        } else {
+            self.transcript.result(call_id, text);
+        }
+    }
+
     /// The call becomes the turn's question; if there is one already, it is told to come back.
     pub(super) fn sign_in_asked(&mut self, call_id: String, text: String, url: String) {
-        let Phase::Working { open, question, .. } = &mut self.phase else {
+        let Phase::Working(work) = &mut self.phase else {
             return;
         };
-        let Some(at) = open.iter().position(|id| *id == call_id) else {
+        let Some(at) = work.open.iter().position(|id| *id == call_id) else {
             return;
         };
-        if question.is_some() {
-            return self.tool_done(
-                call_id,
-                "Not carried out: the person has to sign in first. Call it again later.".to_owned(),
-            );
+        if work.question.is_some() || work.opening.is_some() {
+            let text = "Not carried out: the person has to sign in first. Call it again later.";
+            return self.tool_done(&call_id, text.to_owned());
         }
-        open.remove(at);
-        *question = Some(Question { call_id, text, kind: Kind::SignIn { url } });
+        work.open.remove(at);
+        work.question = Some(Question { call_id, text, kind: Kind::SignIn { url } });
         self.step += 1;
         self.leave_work_if_done();
     }
 
     fn leave_work_if_done(&mut self) {
-        let Phase::Working { open, question, .. } = &mut self.phase else {
+        let Phase::Working(work) = &mut self.phase else {
             return;
         };
-        if !open.is_empty() {
+        if !work.open.is_empty() {
             return;
         }
-        let next = match question.take() {
-            Some(question) => Phase::Closing(Ending::Question(question)),
-            None if self.asked >= self.max_steps => Phase::Asking(AskMode::WrapUp),
-            None => Phase::Asking(AskMode::Normal),
+        if let Some(opening) = work.opening.take() {
+            opening.into_iter().for_each(|said| self.transcript.person_says(said));
+            self.phase = Phase::Reading;
+            return;
+        }
+        let question = work.question.take();
+        let approval = Approval {
+            changes: std::mem::take(&mut work.proposed),
+            unfolded: std::mem::take(&mut work.unfolded),
+            asked_by: self.speakers.clone(),
+            refused_someone: false,
+        };
+        let next = match (Question::about(approval), question) {
+            (Some(approval), asked) => {
+                if let Some(asked) = asked {
+                    self.transcript.result(asked.call_id, ASK_LATER);
+                }
+                Phase::Closing(Ending::Question(approval))
+            }
+            (None, Some(question)) => Phase::Closing(Ending::Question(question)),
+            (None, None) if self.asked >= self.max_steps => Phase::Asking(AskMode::WrapUp),
+            (None, None) => Phase::Asking(AskMode::Normal),
         };
         self.phase = next;
     }

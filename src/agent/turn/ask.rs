@@ -10,6 +10,7 @@ use crate::{
         journal::{Bound, Entry, Failure, FailureCode},
         narrator::{Doing, Note},
         prompts::PromptError,
+        sight,
         step::AskMode,
     },
     domain::talk::AssistantMessage,
@@ -36,6 +37,9 @@ impl Drive<'_> {
         {
             return self.compact(through_turn).await;
         }
+        if let Some(flow) = self.open_pictures().await? {
+            return Ok(flow);
+        }
         let fitted = match self.request(mode).await {
             Ok(Fit::Fits(fitted)) => {
                 if let (Squeeze::Next, Some(counted)) = (self.squeeze, fitted.counted) {
@@ -52,16 +56,14 @@ impl Drive<'_> {
         };
         let entry = match self.complete(&fitted.request).await {
             Ok(Ok(reply)) => {
-                if let (Some(counted), Some(usage)) = (fitted.counted, reply.usage) {
-                    self.agent.meter.learn(counted, usage.input);
+                // What a picture costs is only guessed, and says nothing of words.
+                let of_words = fitted.counted.filter(|_| !sight::has_pictures(&fitted.request));
+                if let (Some(counted), Some(usage)) = (of_words, reply.usage) {
+                    self.agent.meter_of(self.model().as_ref()).learn(counted, usage.input);
                 }
                 self.answered(reply)
             }
-            Ok(Err(LlmError::TooLong { .. })) if self.squeeze == Squeeze::None => {
-                tracing::warn!("the provider finds the request too long; it is shortened and sent once more");
-                self.squeeze = Squeeze::Next;
-                return Ok(Flow::Go);
-            }
+            Ok(Err(error)) if self.can_do_with_less(&error, &fitted.request) => return Ok(Flow::Go),
             Ok(Err(error)) => {
                 // The provider's own message may quote the conversation, so only its kind is logged.
                 tracing::warn!(kind = error.kind(), "the model call failed");
@@ -74,6 +76,20 @@ impl Drive<'_> {
         };
         self.record(rewording.into_iter().chain([entry]).collect(), Vec::new()).await?;
         Ok(Flow::Go)
+    }
+
+    /// Whether a request that failed is worth sending once more with less in it.
+    fn can_do_with_less(&mut self, error: &LlmError, request: &Request) -> bool {
+        if matches!(error, LlmError::TooLong { .. }) && self.squeeze == Squeeze::None {
+            tracing::warn!("the provider finds the request too long; it is shortened and sent once more");
+            self.squeeze = Squeeze::Next;
+            return true;
+        }
+        if matches!(error, LlmError::Refused { .. }) && self.sight.give_up(request) {
+            tracing::warn!("the provider refuses a request with pictures; it is sent once more without");
+            return true;
+        }
+        false
     }
 
     /// Prompts that came while the turn ran join it before the model is asked again.
@@ -104,18 +120,18 @@ impl Drive<'_> {
     /// The request, shortened to what the model has room for.
     async fn request(&self, mode: AskMode) -> Result<Fit, PromptError> {
         let agent = self.agent;
-        let today = self.when().today_in_words();
-        let mut draft = agent.draft(&self.texts, &self.session, mode, today)?;
-        let most = u64::from(self.model().card().max_input());
+        let (model, today) = (self.model(), self.when().today_in_words());
+        let mut draft = agent.draft(&self.texts, &self.session, mode, today, (&self.sight, model.card().vision))?;
+        let (meter, most) = (agent.meter_of(model.as_ref()), u64::from(model.card().max_input()));
         let room = match self.squeeze {
             Squeeze::None => Room { limit: most, squeezed: false },
             Squeeze::Next => Room { limit: most, squeezed: true },
             Squeeze::To(tokens) => Room { limit: most.min(tokens), squeezed: false },
         };
-        if let Some(fitted) = draft.at_a_glance(room, &agent.meter, self.texts.prompts()) {
+        if let Some(fitted) = draft.at_a_glance(room, meter, self.texts.prompts()) {
             return Ok(Fit::Fits(fitted));
         }
-        let (meter, texts) = (agent.meter.clone(), self.texts.clone());
+        let (meter, texts) = (Arc::clone(meter), self.texts.clone());
         let fitting = tokio::task::spawn_blocking(move || draft.fit(room, &meter, texts.prompts()));
         Ok(fitting.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the request could not be shortened");

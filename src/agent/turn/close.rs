@@ -24,7 +24,7 @@ impl Agent {
     pub(super) async fn give_up(&self, run: &RunInfo, reason: String) -> Release {
         let key = StepKey { run: run.id, turn: u32::MAX, step: 0, part: 0 };
         let ending = Ending::Failed(Failure::plain(FailureCode::Internal));
-        let draft = speak::compose(self.texts(run).prompts(), self.limits, &ending, key);
+        let draft = speak::compose(self.texts(run).prompts(), self.limits, &ending, key, &[]);
         let said = match self.plane.run_activities(run).await {
             Ok(shown) if shown.iter().any(|activity| activity.step.as_deref() == Some(&key.to_string())) => Ok(()),
             Ok(_) => self.plane.post_activity(run.workspace, run, &draft).await.map(drop),
@@ -98,7 +98,8 @@ impl Drive<'_> {
             browse: self.session.last_look().and_then(|look| look.browse.as_deref()),
             is_known: &|key| self.session.tells_of(key),
         };
-        speak::compose_linked(self.texts.prompts(), self.agent.limits, ending, key, &links)
+        let done = self.session.done();
+        speak::compose_linked(self.texts.prompts(), self.agent.limits, ending, key, done, &links)
     }
 
     /// What later runs on the same work item are to know of this one.

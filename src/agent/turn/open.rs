@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Cut, Drive, Flow, Squeeze};
 use crate::{
-    agent::{intake::in_written_order, journal::Entry, narrator::Note},
+    agent::{intake::in_written_order, journal::Entry, narrator::Note, sight::Sight},
     domain::disposition::Disposition,
     store::{Release, StoreError},
 };
@@ -50,7 +50,12 @@ impl Drive<'_> {
             }
             self.texts = texts;
             let skills = self.texts.chosen_skills(&prompts);
-            entries.push(Entry::Opened { at: Timestamp::now(), turn: Some(self.session.next_turn()), prompts });
+            let entitled = match (self.session.awaited_approval(), prompts.first()) {
+                (Some(approval), Some(reply)) => self.is_entitled(approval, reply.by).await,
+                (_, _) => false,
+            };
+            let turn = Some(self.session.next_turn());
+            entries.push(Entry::Opened { at: Timestamp::now(), turn, prompts, entitled });
             entries.extend(self.rewording());
             entries.extend(skills);
         }
@@ -62,6 +67,7 @@ impl Drive<'_> {
     fn begin_turn(&mut self) {
         self.deadline = Instant::now() + self.agent.limits.max_turn;
         (self.squeeze, self.compacted) = (Squeeze::None, 0);
+        self.sight = Sight::default();
         self.greet();
     }
 

@@ -25,8 +25,8 @@ impl Drive<'_> {
 
     /// A reply as it is counted, by the model that made it.
     pub(super) fn reply(&self, message: &AssistantMessage, usage: Option<Usage>) -> ModelReply {
-        let asked = self.agent.models.of(self.run().workspace).name();
-        let maker = message.raw.as_ref().map_or(asked, |raw| raw.model.as_str());
+        let asked = self.model();
+        let maker = message.raw.as_ref().map_or(asked.name(), |raw| raw.model.as_str());
         ModelReply { day: today(), model: maker.to_owned(), usage }
     }
 
@@ -73,7 +73,7 @@ pub(super) fn measure(usage: Option<Usage>) {
 }
 
 /// Days end at midnight UTC, whatever the machine's own zone.
-fn today() -> Date {
+pub(super) fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 

@@ -24,7 +24,7 @@ use crate::{
         write::Receipt,
     },
     store::StoreError,
-    tools::{Called, Effect, Told, ToolCx, ToolError, ToolOutput, Toolbox, When, describe},
+    tools::{Called, Effect, Rights, Told, ToolCx, ToolError, ToolOutput, Toolbox, When, describe},
 };
 
 /// Longest result shown in an action, in characters.
@@ -36,11 +36,13 @@ impl Drive<'_> {
         let toolbox = &self.texts.wording().toolbox;
         // What was begun is brought to its end, whether or not the tool is still there.
         let changes = |planned: &PlannedCall| {
-            planned.intended.is_some() || toolbox.effect(&planned.call.name) == Some(Effect::Write)
+            let decided = planned.intended.is_some() || planned.approved.is_some() || planned.is_part;
+            decided || toolbox.effect(&planned.call.name).is_some_and(Effect::changes)
         };
         let (writes, reads): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|planned| changes(planned) && !planned.repeated);
         match (reads.is_empty(), writes.first()) {
+            (true, Some(write)) if self.is_undo(write) => self.call_undo(write).await,
             (true, Some(write)) => self.call_write(write).await,
             (false, _) | (true, None) => self.call_reads(reads).await,
         }
@@ -55,11 +57,17 @@ impl Drive<'_> {
         let notes = self.narrator.as_ref().map(crate::agent::narrator::Narrator::notes);
         let (agent, run) = (self.agent, self.record.info.clone());
         let (texts, allowed, when) = (self.texts.clone(), self.session.allowed(), self.when());
+        let rights = Rights { facts: &agent.facts, ..self.rights() };
         let work = join_all(calls.iter().map(|planned| {
-            let (notes, run, texts, allowed, when) = (&notes, &run, &texts, &allowed, &when);
+            let (notes, run, texts, allowed, when, rights) = (&notes, &run, &texts, &allowed, &when, &rights);
             async move {
-                let result = match agent.call(planned, run, (texts, allowed), when).await {
+                let mut picture = None;
+                let result = match agent.call(planned, run, (texts, allowed), (when, rights)).await {
                     Ok(Called::Output(output)) => Ok(output),
+                    Ok(Called::Shows(output, shown)) => {
+                        picture = Some(shown);
+                        Ok(output)
+                    }
                     // What changes something is not called here.
                     Ok(Called::Wants(_)) => Err(ToolError::NotAllowed("This is not carried out.".to_owned())),
                     Err(error) => Err(error),
@@ -68,6 +76,8 @@ impl Drive<'_> {
                 let (entry, shown) = settled(planned, &texts.wording().toolbox, result, None);
                 let mut entries = vec![entry];
                 entries.extend(taken.map(|skill| Entry::SkillTaken { skill, text: None }));
+                let call_id = &planned.call.id;
+                entries.extend(picture.map(|picture| Entry::PictureRead { call_id: call_id.clone(), picture }));
                 if let Some(notes) = notes {
                     let draft = action(&texts.wording().toolbox, planned, planned.finished_key, Some(shown));
                     // A narrator that is gone has nothing more to say.
@@ -92,7 +102,7 @@ impl Agent {
         planned: &PlannedCall,
         run: &RunInfo,
         (texts, allowed): (&Texts, &Allowed),
-        when: &When,
+        (when, rights): (&When, &Rights<'_>),
     ) -> Result<Called, ToolError> {
         let name = planned.call.name.as_str();
         if planned.repeated {
@@ -110,7 +120,7 @@ impl Agent {
         if toolbox.effect(name) == Some(Effect::Instruct) {
             return texts.load_skill(&planned.call).map(Called::Output);
         }
-        let cx = ToolCx { workspace: run.workspace, run, plane: self.plane.as_ref(), facts: &self.facts, when };
+        let cx = ToolCx { workspace: run.workspace, run, plane: self.plane.as_ref(), facts: &self.facts, when, rights };
         toolbox.call(name, &planned.call.arguments, &cx).await
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     Cut, Drive, Flow, STATUS_BEFORE_CHANGE,
+    permit::{self, Unknown},
     work::{action, settled},
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
         effects,
         journal::Entry,
         narrator::{Doing, Note},
+        policy::Verdict,
         step::PlannedCall,
     },
     domain::{
@@ -26,7 +28,7 @@ use crate::{
     },
     plane::PlaneError,
     store::{Release, StoreError},
-    tools::{Called, Effect, ToolError, ToolOutput},
+    tools::{Called, Effect, Rights, ToolError, ToolOutput},
 };
 
 /// Attempts at one change before the run is left for later.
@@ -64,7 +66,7 @@ impl Drive<'_> {
         self.make_sure(call, change).await
     }
 
-    fn show_started(&mut self, call: &PlannedCall) {
+    pub(super) fn show_started(&mut self, call: &PlannedCall) {
         self.doing(Doing::Tools);
         let draft = action(&self.texts.wording().toolbox, call, call.started_key, None);
         self.narrate(Note::ActionStarted(draft));
@@ -78,16 +80,53 @@ impl Drive<'_> {
         self.show_started(call);
         let (agent, run) = (self.agent, self.record.info.clone());
         let (texts, allowed, when) = (self.texts.clone(), self.session.allowed(), self.when());
-        let planning = agent.call(call, &run, (&texts, &allowed), &when);
+        let rights = Rights { facts: &agent.facts, ..self.rights() };
+        let planning = async {
+            if call.is_part {
+                return agent.undo_part(&run, call).await;
+            }
+            agent.call(call, &run, (&texts, &allowed), (&when, &rights)).await
+        };
         let called = match self.unless_cut(planning).await {
             Ok(called) => called,
             Err(cut) => return self.cut_short(cut).await.map(Next::Settled),
         };
         let planned = match called {
             Ok(Called::Wants(planned)) => planned,
-            Ok(Called::Output(output)) => return self.tell(call, Ok(output), None).await.map(Next::Settled),
+            Ok(Called::Output(output) | Called::Shows(output, _)) => {
+                return self.tell(call, Ok(output), None).await.map(Next::Settled);
+            }
+            Err(ToolError::Plane(error)) if call.approved.is_some() && error.disposition().is_retry() => {
+                // What a person has approved is not dropped because Plane does not answer.
+                return self.change_later(call, &error).await.map(Next::Settled);
+            }
             Err(error) => return self.tell(call, Err(error), None).await.map(Next::Settled),
         };
+        let verdict = match self.judge(call, &planned).await {
+            Ok(verdict) => verdict,
+            Err(Unknown::Store(error)) => return Err(error),
+            Err(Unknown::Plane(error)) if error.disposition().is_retry() => {
+                return self.change_later(call, &error).await.map(Next::Settled);
+            }
+            Err(Unknown::Plane(error)) => {
+                return self.tell(call, Err(ToolError::Plane(error)), None).await.map(Next::Settled);
+            }
+        };
+        match (verdict, &call.approved) {
+            (Verdict::Allowed | Verdict::Asks, Some(approved)) if *approved == *planned => {}
+            (Verdict::Allowed, None) => {}
+            (Verdict::Allowed | Verdict::Asks, Some(approved)) => {
+                let error = ToolError::NoSuchThing(permit::stale(approved, &planned));
+                return self.tell(call, Err(error), None).await.map(Next::Settled);
+            }
+            (Verdict::Asks, None) => return self.propose(call, *planned).await.map(Next::Settled),
+            (Verdict::DryRun, _) => {
+                return self.tell(call, Ok(permit::dry_run(&planned)), None).await.map(Next::Settled);
+            }
+            (Verdict::Denied(reason), _) => {
+                return self.tell(call, Err(ToolError::NotAllowed(reason)), None).await.map(Next::Settled);
+            }
+        }
         let entry = Entry::WriteIntended {
             at: Timestamp::now(),
             call_id: call.call.id.clone(),
@@ -100,6 +139,18 @@ impl Drive<'_> {
         Ok(Next::On(planned))
     }
 
+    /// Leaves the change to a person's word.
+    async fn propose(&mut self, call: &PlannedCall, write: PlannedWrite) -> Result<Flow, StoreError> {
+        let entry = Entry::WriteProposed { at: Timestamp::now(), call_id: call.call.id.clone(), write };
+        self.record(vec![entry], Vec::new()).await?;
+        if self.waiting.stop.is_none() {
+            let shown = Some("waits for approval".to_owned());
+            let draft = action(&self.texts.wording().toolbox, call, call.finished_key, shown);
+            self.narrate(Note::ActionFinished { started: call.started_key, draft });
+        }
+        Ok(Flow::Go)
+    }
+
     async fn make_sure(&mut self, call: &PlannedCall, mut change: Change) -> Result<Flow, StoreError> {
         for _ in 0..TRIES {
             if let Some(attempted_at) = change.attempted_at {
@@ -109,8 +160,14 @@ impl Drive<'_> {
                     Next::Settled(flow) => return Ok(flow),
                 }
             }
-            if self.texts.wording().toolbox.effect(&call.call.name) != Some(Effect::Write) {
-                let text = "Not carried out: this tool was switched off in the meantime.";
+            let off = if self.agent.switch.is_off() {
+                Some(permit::SWITCHED_OFF)
+            } else if !self.texts.wording().toolbox.effect(&call.call.name).is_some_and(Effect::changes) {
+                Some("Not carried out: this tool was switched off in the meantime.")
+            } else {
+                None
+            };
+            if let Some(text) = off {
                 return self.tell(call, Err(ToolError::NotAllowed(text.to_owned())), None).await;
             }
             let error = match self.perform(call, &change.planned).await? {
@@ -122,6 +179,10 @@ impl Drive<'_> {
             if error.outcome_unknown() {
                 change.attempted_at = Some(Instant::now());
                 continue;
+            }
+            if let Some(feature) = change.planned.write.needs().filter(|_| error.no_such_call()) {
+                self.agent.facts.learn_lack(self.run().workspace, feature);
+                return self.tell(call, Err(ToolError::NoSuchThing(feature.missing().to_owned())), None).await;
             }
             match error.disposition() {
                 Disposition::TellModel => return self.tell(call, Err(ToolError::Plane(error)), None).await,
@@ -228,9 +289,7 @@ impl Drive<'_> {
             ToolOutput { text: effects::told_to_model(planned, &written), summary: effects::told_to_people(&written) };
         let receipt = Receipt { write: planned.write.clone(), written };
         tracing::info!(tool = call.call.name, key = %call.finished_key, "a change in Plane is settled");
-        if let Some(project) = planned.write.changes_items_of() {
-            self.agent.facts.forget_items(self.run().workspace, project);
-        }
+        self.agent.facts.forget_after(self.run().workspace, &planned.write);
         self.tell(call, Ok(output), Some(receipt)).await
     }
 
@@ -247,7 +306,7 @@ impl Drive<'_> {
     }
 
     /// Journals the result of a call and shows it, unless the run was stopped.
-    async fn tell(
+    pub(super) async fn tell(
         &mut self,
         call: &PlannedCall,
         result: Result<ToolOutput, ToolError>,

@@ -11,15 +11,21 @@ use super::screen::Heard;
 use crate::{
     domain::{
         activity::{Draft, Posted, RunActivity, RunActivityKind},
+        deed::{Deed, Grouping},
         event::RunInfo,
-        ids::{ActivityId, CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{
+            ActivityId, CommentId, CycleId, FileId, LinkId, ModuleId, PageId, ProjectId, RunId, StepKey, WorkItemId,
+            WorkspaceId,
+        },
+        intake::IntakeItem,
+        plans::{Cycle, Module, PageTitle},
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, Estimate, FileContent, ItemTitle, Label, Link, Page, Person,
+            Project, Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
-    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass, thread},
+    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass, thread},
 };
 
 type Got<T> = Result<T, PlaneError>;
@@ -39,6 +45,70 @@ impl Stage {
     fn shown(&self, run: RunId) -> Vec<(RunInfo, RunActivity)> {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.iter().filter(|(info, _)| info.id == run).cloned().collect()
+    }
+}
+
+#[async_trait]
+impl DeedApi for Stage {
+    async fn carry_out(&self, _: WorkspaceId, _: &Deed, _: StepKey, _: WritePass) -> Got<Carried> {
+        Err(only_played())
+    }
+
+    async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Got<Vec<(LinkId, Link)>> {
+        self.real.known_links(workspace, item).await
+    }
+
+    async fn grouped(&self, workspace: WorkspaceId, project: ProjectId, grouping: Grouping) -> Got<Vec<WorkItemId>> {
+        self.real.grouped(workspace, project, grouping).await
+    }
+
+    async fn intake(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<IntakeItem>> {
+        self.real.intake(workspace, project).await
+    }
+
+    async fn intake_item(&self, workspace: WorkspaceId, item: Target) -> Got<IntakeItem> {
+        self.real.intake_item(workspace, item).await
+    }
+
+    async fn estimates(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Estimate>> {
+        self.real.estimates(workspace, project).await
+    }
+}
+
+#[async_trait]
+impl ProjectApi for Stage {
+    async fn cycles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Cycle>> {
+        self.real.cycles(workspace, project).await
+    }
+
+    async fn modules(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Module>> {
+        self.real.modules(workspace, project).await
+    }
+
+    async fn cycle_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        cycle: CycleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.real.cycle_items(workspace, project, cycle, page, per_page).await
+    }
+
+    async fn module_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        module: ModuleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.real.module_items(workspace, project, module, page, per_page).await
+    }
+
+    async fn pages(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<PageTitle>> {
+        self.real.pages(workspace, project).await
     }
 }
 
@@ -89,6 +159,10 @@ impl PlaneApi for Stage {
 
     async fn attachments(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<Attachment>> {
         self.real.attachments(workspace, project, id).await
+    }
+
+    async fn file(&self, workspace: WorkspaceId, item: Target, file: FileId, limit: usize) -> Got<FileContent> {
+        self.real.file(workspace, item, file, limit).await
     }
 
     async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Page<ItemTitle>> {
@@ -177,6 +251,10 @@ impl PlaneApi for Stage {
 
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Person>> {
         self.real.members(workspace, project).await
+    }
+
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Got<Vec<Person>> {
+        self.real.workspace_members(workspace).await
     }
 
     async fn write_pass(&self, _: WorkspaceId) -> Got<WritePass> {

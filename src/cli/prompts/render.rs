@@ -48,7 +48,7 @@ pub(in crate::cli) async fn table(preview: Preview, meter: TokenMeter) -> anyhow
         let mut lines = vec![format!("{:>8}  {}", "tokens", "section")];
         let mut total = 0;
         for section in &preview.sections {
-            let tokens = meter.count(&section.text);
+            let tokens = meter.count(&section.text) + section.beside;
             total += tokens;
             lines.push(format!("{tokens:>8}  {}", section.name));
             for (name, text) in &section.parts {

@@ -230,6 +230,14 @@ fn what_is_wrong_with_models_is_told_once_however_often_they_are_named() {
 }
 
 #[test]
+fn a_model_that_nothing_names_may_be_unfinished_and_is_not_offered() {
+    let file = "[models.spare]\nprovider = \"openai\"\nmodel = \"gpt-4o\"\n[models.draft]\nmodel = \"x\"\n";
+    let config = load_with(file, &[]).unwrap();
+    assert_eq!(config.models.named.keys().collect::<Vec<_>>(), ["main", "spare"]);
+    assert_eq!(config.model_names, ["main", "spare"]);
+}
+
+#[test]
 fn a_single_webhook_secret_needs_no_brackets() {
     let config = load_with("[plane]\nwebhook_secrets = \"plane_wh_1\"\n", &[("PLANE_WEBHOOK_SECRET", "")]).unwrap();
     assert_eq!(config.plane.webhook_secrets.len(), 1);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Resolver;
+use super::{Resolver, writes::is_plain};
 use crate::config::{GuidanceConfig, raw::RawProject};
 
 impl Resolver<'_> {
@@ -16,22 +16,11 @@ impl Resolver<'_> {
 
     fn project_guidance(&mut self, name: &str, raw: RawProject) -> Option<GuidanceConfig> {
         let key = |field: &str| format!("projects.{name}.{field}");
-        let (workspace, project) = match name.split_once('/') {
-            Some((workspace, project)) => (Some(workspace.to_lowercase()), project),
-            None => (None, name),
-        };
-        let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_".contains(c));
-        if !plain(project) || workspace.as_deref().is_some_and(|workspace| !plain(workspace)) {
-            self.complain(
-                &format!("projects.{name}"),
-                "expected a project's identifier such as MOB, or \"workspace/MOB\"",
-            );
-            return None;
-        }
+        let named = self.project_name(&format!("projects.{name}"), name)?;
         let page = raw.guidance_page.map(|page| self.parsed(&key("guidance_page"), &page, "a page's UUID"));
         let work_item = raw.guidance_work_item.map(|text| {
             let parsed = text.trim().rsplit_once('-').and_then(|(identifier, number)| {
-                plain(identifier).then(|| Some((identifier.to_uppercase(), number.parse().ok()?)))?
+                is_plain(identifier).then(|| Some((identifier.to_uppercase(), number.parse().ok()?)))?
             });
             if parsed.is_none() {
                 self.complain(&key("guidance_work_item"), "expected a work item's key such as MOB-1");
@@ -39,8 +28,8 @@ impl Resolver<'_> {
             parsed
         });
         Some(GuidanceConfig {
-            workspace,
-            project: project.to_uppercase(),
+            workspace: named.workspace,
+            project: named.identifier,
             text: raw.guidance.filter(|text| !text.trim().is_empty()),
             page: page.flatten(),
             work_item: work_item.flatten(),

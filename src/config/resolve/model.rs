@@ -55,7 +55,21 @@ impl Resolver<'_> {
             let chain = self.chain(&mut known, (&key, name), (&fallback_key, &fallback));
             of_workspaces.extend(chain.map(|chain| (slug.clone(), chain)));
         }
-        Some(ModelsConfig { usual: usual?, workspaces: of_workspaces, fallback_on: agent.fallback_on.clone() })
+        let named = self.usable(&mut known);
+        let fallback_on = agent.fallback_on.clone();
+        Some(ModelsConfig { usual: usual?, workspaces: of_workspaces, named, fallback_on })
+    }
+
+    /// Every model that can be used. What is wrong with those that nothing above names is no problem: they may
+    /// be there for another day.
+    fn usable(&mut self, known: &mut Known<'_>) -> BTreeMap<String, ModelConfig> {
+        let problems = self.problems.len();
+        let mut named = BTreeMap::new();
+        for name in known.models.keys() {
+            named.extend(self.model(known, "models", name).map(|model| (name.clone(), model)));
+        }
+        self.problems.truncate(problems);
+        named
     }
 
     fn chain(

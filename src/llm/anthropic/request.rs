@@ -21,7 +21,7 @@ const LEAST_THINKING: u32 = 1_024;
 
 pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
     let (config, card) = (&speaker.config, &speaker.card);
-    let turns = turns(&request.messages, &speaker.identity);
+    let turns = turns(&request.messages, speaker);
     let max_tokens = config.card.max_output_tokens.unwrap_or(card.max_output.min(USUAL_MAX_TOKENS));
     let (thinking, output_config) = thinking(speaker, &turns, max_tokens);
     let mut body = Map::new();
@@ -97,7 +97,7 @@ fn may_think(turns: &[Turn<'_>]) -> bool {
             let kind = blocks.first().and_then(|block| block.get("type")).and_then(Value::as_str);
             matches!(kind, Some("thinking" | "redacted_thinking"))
         }),
-        Some(Turn::Said(_) | Turn::User(_) | Turn::System(_)) | None => true,
+        Some(Turn::Said(_) | Turn::User(_) | Turn::Picture(..) | Turn::System(_)) | None => true,
     }
 }
 
@@ -111,6 +111,11 @@ fn conversation(turns: &[Turn<'_>], cache: PromptCache) -> (Vec<Value>, Vec<Valu
             Turn::System("") => {}
             Turn::System(text) => system.push(block(text)),
             Turn::User(text) => add(&mut messages, "user", if text.is_empty() { vec![] } else { vec![block(text)] }),
+            Turn::Picture(caption, picture) => {
+                let source =
+                    json!({ "type": "base64", "media_type": picture.media_type, "data": picture.base64.as_str() });
+                add(&mut messages, "user", vec![block(caption), json!({ "type": "image", "source": source })]);
+            }
             Turn::Said(said) => {
                 let blocks = own_blocks(said).unwrap_or_else(|| plain_blocks(said));
                 add(&mut messages, "assistant", blocks);

@@ -54,10 +54,14 @@ fn messages(speaker: &Speaker, request: &Request) -> Vec<Value> {
         SystemRole::Developer => "developer",
     };
     let mut written = Vec::with_capacity(request.messages.len());
-    for turn in turns(&request.messages, &speaker.identity) {
+    for turn in turns(&request.messages, speaker) {
         match turn {
             Turn::System(text) => written.push(json!({ "role": role, "content": text })),
             Turn::User(text) => written.push(json!({ "role": "user", "content": text })),
+            Turn::Picture(caption, picture) => written.push(json!({ "role": "user", "content": [
+                { "type": "text", "text": caption },
+                { "type": "image_url", "image_url": { "url": picture.data_url() } },
+            ] })),
             Turn::Said(said) => {
                 written.push(assistant(&said));
                 written.extend(
@@ -84,10 +88,20 @@ fn asks_for_breakpoints(speaker: &Speaker) -> bool {
 fn mark(messages: &mut [Value], cache: PromptCache) {
     let last = messages.len().saturating_sub(1);
     for (at, message) in messages.iter_mut().enumerate() {
-        let text = message.get("content").and_then(Value::as_str).filter(|text| !text.is_empty());
-        if let Some(text) = text.filter(|_| at == 0 || at == last) {
-            let part = json!([{ "type": "text", "text": text, "cache_control": cache_control(cache) }]);
-            message["content"] = part;
+        if at != 0 && at != last {
+            continue;
+        }
+        match message.get_mut("content") {
+            Some(Value::String(text)) if !text.is_empty() => {
+                let part = json!([{ "type": "text", "text": text, "cache_control": cache_control(cache) }]);
+                message["content"] = part;
+            }
+            Some(Value::Array(parts)) => {
+                if let Some(Value::Object(part)) = parts.last_mut() {
+                    part.insert("cache_control".to_owned(), cache_control(cache));
+                }
+            }
+            Some(Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {}
         }
     }
 }

@@ -22,7 +22,8 @@ impl Conversation {
         let mut call_ids: Vec<String> = Vec::new();
         for message in messages {
             match message {
-                Message::System { .. } => {}
+                // Rules see no pictures.
+                Message::System { .. } | Message::Picture { .. } => {}
                 Message::User { text } => match text.lines().find_map(item_heading) {
                     Some((key, title)) => {
                         read.key = Some(key.to_owned());
@@ -31,6 +32,8 @@ impl Conversation {
                     }
                     // How a skill is to be worked by is beyond fixed rules.
                     None if text.contains("<skill name=") => {}
+                    // What is told of pictures is nobody's request.
+                    None if text.contains("<plane-data>") => {}
                     None => {
                         read.request.push_str(&without_author(text).to_lowercase());
                         read.request.push('\n');

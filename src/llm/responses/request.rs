@@ -52,10 +52,14 @@ pub(super) fn body(speaker: &Speaker, request: &Request) -> Map<String, Value> {
 fn conversation(speaker: &Speaker, request: &Request) -> (String, Vec<Value>) {
     let mut instructions: Vec<&str> = Vec::new();
     let mut items = Vec::new();
-    for turn in turns(&request.messages, &speaker.identity) {
+    for turn in turns(&request.messages, speaker) {
         match turn {
             Turn::System(text) => instructions.push(text),
             Turn::User(text) => items.push(json!({ "role": "user", "content": text })),
+            Turn::Picture(caption, picture) => items.push(json!({ "role": "user", "content": [
+                { "type": "input_text", "text": caption },
+                { "type": "input_image", "image_url": picture.data_url(), "detail": "auto" },
+            ] })),
             Turn::Said(said) => {
                 match own_items(&said) {
                     Some(own) => items.extend(own),

@@ -32,9 +32,9 @@ const WHOLE_LIST_PAGE: u32 = 100;
 const MOST_PAGES: u32 = 30;
 
 pub(super) struct Caller {
-    http: Client,
+    pub(super) http: Client,
     base: Url,
-    timeout: Duration,
+    pub(super) timeout: Duration,
     credentials: Arc<Credentials>,
     budgets: Budgets,
 }
@@ -57,22 +57,30 @@ impl Caller {
 
     /// Reads. In [`Lane::Read`] it is repeated on 5xx and silence.
     pub(super) async fn get(&self, call: &Call<'_>) -> Result<Value, PlaneError> {
-        self.ask(&Method::GET, call, None).await
+        self.ask(&Method::GET, call, None).await?.json(call.what)
+    }
+
+    /// Reads where something lies that Plane only points to.
+    pub(super) async fn location(&self, call: &Call<'_>) -> Result<Url, PlaneError> {
+        let malformed = |message: &str| PlaneError::Malformed { what: call.what, message: message.to_owned() };
+        let answer = self.ask(&Method::GET, call, None).await?;
+        let location = answer.location.ok_or_else(|| malformed("an answer that names no place"))?;
+        self.base.join(&location).map_err(|_| malformed("a place that is no address"))
     }
 
     /// Posts an activity; repeated only on 429, which says that nothing happened.
     pub(super) async fn post(&self, call: &Call<'_>, body: &Value) -> Result<Value, PlaneError> {
-        self.ask(&Method::POST, call, Some(body)).await
+        self.ask(&Method::POST, call, Some(body)).await?.json(call.what)
     }
 
     /// Sets a record's fields to absolute values; repeated only on 429.
     pub(super) async fn patch(&self, call: &Call<'_>, body: &Value) -> Result<Value, PlaneError> {
-        self.ask(&Method::PATCH, call, Some(body)).await
+        self.ask(&Method::PATCH, call, Some(body)).await?.json(call.what)
     }
 
     /// Deletes a record; repeated only on 429.
     pub(super) async fn delete(&self, call: &Call<'_>) -> Result<(), PlaneError> {
-        self.ask_for_answer(&Method::DELETE, call, None).await.map(drop)
+        self.ask(&Method::DELETE, call, None).await.map(drop)
     }
 
     /// The right to one change, in its lane.
@@ -91,6 +99,18 @@ impl Caller {
         pass: WritePass,
     ) -> Result<Value, PlaneError> {
         self.call(pass.0, &method, call, Some(body)).await?.json(call.what)
+    }
+
+    /// As [`Caller::change`], for what Plane may answer with nothing at all; that is null here.
+    pub(super) async fn act(
+        &self,
+        method: Method,
+        call: &Call<'_>,
+        body: Option<&Value>,
+        pass: WritePass,
+    ) -> Result<Value, PlaneError> {
+        let answer = self.call(pass.0, &method, call, body).await?;
+        if answer.body.trim_ascii().is_empty() { Ok(Value::Null) } else { answer.json(call.what) }
     }
 
     /// Reads one page; `page` counts from 0.
@@ -137,17 +157,7 @@ impl Caller {
     }
 
     /// One call, repeated where nobody else does that.
-    async fn ask(&self, method: &Method, call: &Call<'_>, body: Option<&Value>) -> Result<Value, PlaneError> {
-        self.ask_for_answer(method, call, body).await?.json(call.what)
-    }
-
-    /// The same for an answer that may have no body.
-    async fn ask_for_answer(
-        &self,
-        method: &Method,
-        call: &Call<'_>,
-        body: Option<&Value>,
-    ) -> Result<Answer, PlaneError> {
+    async fn ask(&self, method: &Method, call: &Call<'_>, body: Option<&Value>) -> Result<Answer, PlaneError> {
         let (mut tried, mut limited) = (1, 1);
         loop {
             let permit = self.permit(call).await?;
@@ -186,7 +196,7 @@ impl Caller {
         // Asked for after the wait, which may have outlived a token.
         let authorization = self.credentials.authorize(call.workspace).await?;
         let answer = self.send(permit, method, call, body, &authorization).await?;
-        if answer.is_success() {
+        if answer.is_success() || answer.is_redirect() {
             return Ok(answer);
         }
         if !(answer.refuses_token() && authorization.renewable) {
@@ -196,7 +206,8 @@ impl Caller {
         let permit = self.permit(call).await?;
         let authorization = self.credentials.authorize(call.workspace).await?;
         let answer = self.send(permit, method, call, body, &authorization).await?;
-        if answer.is_success() { Ok(answer) } else { Err(answer.into_error(call.what, &authorization.slug)) }
+        let is_answer = answer.is_success() || answer.is_redirect();
+        if is_answer { Ok(answer) } else { Err(answer.into_error(call.what, &authorization.slug)) }
     }
 
     async fn send(

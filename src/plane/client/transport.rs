@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 use jiff::Timestamp;
 use reqwest::{
     Client, RequestBuilder,
-    header::{HeaderName, RETRY_AFTER},
+    header::{HeaderName, LOCATION, RETRY_AFTER},
     redirect,
 };
 use serde_json::Value;
@@ -38,6 +38,8 @@ pub(in crate::plane) struct Answer {
     pub(in crate::plane) retry_after: Option<Duration>,
     /// Requests left to this credential, where Plane says so.
     pub(in crate::plane) remaining: Option<usize>,
+    /// Where a redirect leads.
+    pub(in crate::plane) location: Option<String>,
     pub(in crate::plane) body: Vec<u8>,
 }
 
@@ -63,8 +65,16 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
+    pub(in crate::plane) fn is_redirect(&self) -> bool {
+        (300..400).contains(&self.status)
+    }
+
     /// The body of a successful answer.
     pub(in crate::plane) fn json(&self, what: &'static str) -> Result<Value, PlaneError> {
+        if self.is_redirect() {
+            let message = "it redirects to another address; check plane.api_url".to_owned();
+            return Err(PlaneError::Refused { what, status: self.status, message });
+        }
         serde_json::from_slice(&self.body).map_err(|error| {
             // The content stays out: it may be anything a person wrote.
             let is_page = self.body.trim_ascii_start().starts_with(b"<");
@@ -93,10 +103,6 @@ impl Answer {
             return PlaneError::Unauthorized { slug: slug.to_owned(), message };
         }
         match status {
-            300..=399 => {
-                let message = "it redirects to another address; check plane.api_url".to_owned();
-                PlaneError::Refused { what, status, message }
-            }
             403 => PlaneError::Forbidden { what, message },
             404 | 410 => PlaneError::NotFound { what, message },
             429 => PlaneError::RateLimited { retry_after },
@@ -118,6 +124,7 @@ async fn exchange(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after = header(RETRY_AFTER).and_then(|header| failure::retry_after(header, Timestamp::now()));
     let remaining = header(REMAINING).and_then(|header| header.trim().parse().ok());
+    let location = header(LOCATION).map(str::to_owned);
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
@@ -127,12 +134,12 @@ async fn exchange(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
             break;
         }
     }
-    Ok(Answer { status, retry_after, remaining, body })
+    Ok(Answer { status, retry_after, remaining, location, body })
 }
 
 /// The kind of a transport failure and its innermost cause. The address is left out: its query may
 /// hold what a person searched for.
-fn cause(error: &reqwest::Error) -> String {
+pub(super) fn cause(error: &reqwest::Error) -> String {
     let kind = if error.is_timeout() {
         "timed out"
     } else if error.is_connect() {

@@ -30,6 +30,13 @@ pub(super) fn mentions_a_user(mention: ElementRef<'_>) -> bool {
     matches!(mention.attr("entity_name"), None | Some("" | "user_mention"))
 }
 
+/// How a picture is called in Markdown.
+pub(super) fn image_name(image: ElementRef<'_>) -> String {
+    let given = |name: &str| image.attr(name).map(one_line).filter(|text| !text.is_empty());
+    let source = given("src").filter(|source| !source.starts_with("data:"));
+    given("alt").or(source).or_else(|| given("id")).unwrap_or_else(|| "unnamed".to_owned())
+}
+
 impl<'a> Walker<'a> {
     pub(super) fn new(writer: Writer, own_bot: Option<UserId>, people: People<'a>) -> Self {
         Self { writer, own_bot, own_mention_dropped: false, people, lists: 0 }
@@ -213,10 +220,7 @@ impl<'a> Walker<'a> {
     }
 
     fn image(&mut self, element: ElementRef<'_>) {
-        let given = |name: &str| element.attr(name).map(one_line).filter(|text| !text.is_empty());
-        let source = given("src").filter(|source| !source.starts_with("data:"));
-        let what = given("alt").or(source).or_else(|| given("id")).unwrap_or_else(|| "unnamed".to_owned());
-        self.writer.word(&format!("[image: {what}]"));
+        self.writer.word(&format!("[image: {}]", image_name(element)));
     }
 
     fn embed(&mut self, element: ElementRef<'_>) {

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::fields::{Fields, id_of};
-use crate::domain::work_item::{Attachment, Link, Relation};
+use crate::domain::{
+    ids::LinkId,
+    work_item::{Attachment, Link, Relation},
+};
 
 /// Reads the relations: an object with a list under each kind. The lists hold ids, or objects that
 /// name the other work item and its project.
@@ -27,12 +30,18 @@ pub(in crate::plane) fn link(value: &Value) -> Option<Link> {
     Some(Link { title: fields.text_or_empty("title"), url: fields.filled_text("url")? })
 }
 
+/// Reads a link with the id it is known by.
+pub(in crate::plane) fn known_link(value: &Value) -> Option<(LinkId, Link)> {
+    Some((Fields::of(value)?.id("id")?, link(value)?))
+}
+
 /// Reads a file; one that was never uploaded is none.
 pub(in crate::plane) fn attachment(value: &Value) -> Option<Attachment> {
     let fields = Fields::of(value)?;
     let attributes = fields.object("attributes");
     let text = |name| attributes.and_then(|attributes| attributes.filled_text(name)).unwrap_or_default();
     Some(Attachment {
+        id: fields.id("id"),
         name: text("name"),
         media_type: text("type"),
         bytes: attributes.and_then(|attributes| attributes.count("size")),

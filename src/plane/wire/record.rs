@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::fields::{Fields, id_of};
 use crate::domain::{
     ids::{ProjectId, UserId},
+    role::Role,
     work_item::{
         Change, Comment, Document, ItemTitle, Label, LabelRef, ParentRef, Person, Priority, Project, ProjectRef,
         SearchHit, State, StateRef, WorkItem,
@@ -28,6 +29,7 @@ pub(in crate::plane) fn work_item(body: &Value, project: Option<ProjectId>) -> O
         parent: parent_ref(fields),
         start_date: fields.date("start_date"),
         target_date: fields.date("target_date"),
+        estimate: fields.id("estimate_point"),
         created_at: fields.time("created_at"),
         updated_at: fields.time("updated_at"),
         completed_at: fields.time("completed_at"),
@@ -70,20 +72,30 @@ fn parent_ref(fields: Fields<'_>) -> Option<ParentRef> {
 pub(in crate::plane) fn person(value: &Value) -> Option<Person> {
     let id: UserId = id_of(value)?;
     let Some(fields) = Fields::of(value) else {
-        return Some(Person { id, display_name: String::new(), full_name: String::new() });
+        return Some(Person::unnamed(id));
     };
     let names = [fields.text_or_empty("first_name"), fields.text_or_empty("last_name")];
     Some(Person {
         id,
         display_name: fields.text_or_empty("display_name"),
         full_name: names.join(" ").trim().to_owned(),
+        role: role(fields),
+        is_bot: fields.truth("is_bot").unwrap_or_default(),
     })
+}
+
+fn role(fields: Fields<'_>) -> Option<Role> {
+    let by_name = fields.text("role_slug").and_then(|slug| Role::from_slug(slug));
+    by_name.or_else(|| fields.count("role").map(Role::from_number))
 }
 
 /// Reads a project member: the user itself, or a membership that names one under `member`.
 pub(in crate::plane) fn member(value: &Value) -> Option<Person> {
     let nested = Fields::of(value).and_then(|membership| membership.value("member"));
-    person(nested.unwrap_or(value))
+    let member = person(nested.unwrap_or(value))?;
+    // The role is the membership's.
+    let role = Fields::of(value).and_then(role).or(member.role);
+    Some(Person { role, ..member })
 }
 
 /// Reads a hit of the search.

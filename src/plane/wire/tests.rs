@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{attached, failure, list, record};
+use super::{attached, deed, failure, list, plans, record};
 use crate::domain::work_item::Page;
 
 /// One recorded exchange, from a file in either of the two layouts there are.
@@ -57,6 +57,12 @@ fn converted(exchange: &Recorded) -> Option<(usize, usize)> {
         ["projects", _, "states"] => all(body, list::page(body, record::placed_state)),
         ["projects", _, "labels"] => all(body, list::page(body, record::label)),
         ["projects", _, "members" | "project-members"] => all(body, list::page(body, record::member)),
+        ["projects", _, "cycles"] => all(body, list::page(body, plans::cycle)),
+        ["projects", _, "modules"] => all(body, list::page(body, plans::module)),
+        ["projects", project, _, _, "cycle-issues" | "module-issues"] => {
+            let project = project.parse().ok()?;
+            all(body, list::page(body, |row| plans::member_item(row, project)))
+        }
         ["projects", _, "work-items"] => all(body, list::page(body, |row| record::work_item(row, None))),
         ["projects", _, "work-items", _] => {
             one(record::work_item(body, None).is_some_and(|item| !item.name.is_empty()))
@@ -66,7 +72,9 @@ fn converted(exchange: &Recorded) -> Option<(usize, usize)> {
             one(record::comment(body).is_some_and(|comment| comment.author.is_some() && comment.created_at.is_some()))
         }
         ["projects", _, "work-items", _, "activities"] => all(body, list::page(body, record::change)),
-        ["projects", _, "work-items", _, "links"] => all(body, list::page(body, attached::link)),
+        ["projects", _, "work-items", _, "links"] => all(body, list::page(body, attached::known_link)),
+        ["projects", _, "intake-issues"] => all(body, list::page(body, deed::intake_item)),
+        ["projects", _, "intake-issues", _] => one(deed::intake_item(body).is_some_and(|item| item.sequence > 0)),
         ["projects", _, "work-items", _, "attachments"] => all(body, list::page(body, attached::attachment)),
         ["projects", _, "work-items", _, "relations"] => {
             let others = body.as_object()?.values().filter_map(Value::as_array).map(Vec::len).sum();
@@ -163,6 +171,15 @@ fn states_carry_their_place_and_group() {
     let names: Vec<&str> = states.iter().map(|(_, state)| state.name.as_str()).collect();
     assert_eq!(names[..3], ["Backlog", "Todo", "In Progress"]);
     assert!(states[0].1.is_default && states[0].0 < states[1].0);
+}
+
+#[test]
+fn cycles_and_modules_are_read_with_their_days() {
+    let cycles = list::page(&fixture("292-cycles-list.json").body, plans::cycle).unwrap().items;
+    let days = (Some(jiff::civil::date(2026, 11, 16)), Some(jiff::civil::date(2026, 11, 29)));
+    assert_eq!((cycles[0].name.as_str(), (cycles[0].start_date, cycles[0].end_date)), ("Sprint 1", days));
+    let modules = list::page(&fixture("303-modules-list.json").body, plans::module).unwrap().items;
+    assert_eq!((modules[0].name.as_str(), modules[0].status.as_str()), ("Onboarding", "in-progress"));
 }
 
 #[test]

@@ -29,8 +29,18 @@ pub(in crate::plane) fn item_change(fields: &ItemFields) -> Value {
 
 fn item_fields(fields: &ItemFields) -> Map<String, Value> {
     // Destructured, so that a new field cannot be forgotten here.
-    let ItemFields { name, description_html, priority, state, labels, assignees, parent, start_date, target_date } =
-        fields;
+    let ItemFields {
+        name,
+        description_html,
+        priority,
+        state,
+        labels,
+        assignees,
+        parent,
+        start_date,
+        target_date,
+        estimate,
+    } = fields;
     let mut body = Map::new();
     let mut set = |field: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -46,6 +56,7 @@ fn item_fields(fields: &ItemFields) -> Map<String, Value> {
     set("parent", parent.map(slot));
     set("start_date", start_date.map(slot));
     set("target_date", target_date.map(slot));
+    set("estimate_point", estimate.map(slot));
     body
 }
 

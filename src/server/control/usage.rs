@@ -66,14 +66,14 @@ pub async fn run_lines(store: &dyn Store) -> Result<Vec<RunLine>, String> {
     Ok(lines.collect())
 }
 
-struct Slugs(Vec<crate::domain::installation::Installation>);
+pub(super) struct Slugs(Vec<crate::domain::installation::Installation>);
 
 impl Slugs {
-    async fn read(store: &dyn Store) -> Result<Self, String> {
+    pub(super) async fn read(store: &dyn Store) -> Result<Self, String> {
         store.installations().await.map(Self).map_err(|error| error.to_string())
     }
 
-    fn of(&self, workspace: crate::domain::ids::WorkspaceId) -> String {
+    pub(super) fn of(&self, workspace: crate::domain::ids::WorkspaceId) -> String {
         let known = self.0.iter().find(|installation| installation.workspace == workspace);
         known.map_or_else(|| workspace.to_string(), |installation| installation.slug.clone())
     }

@@ -136,6 +136,9 @@ pub(super) fn append(view: &mut View<'_>, lease: Lease, step: &JournalStep) -> R
         usage::count(view, run.stored.record.info.workspace, reply)?;
         run.stored.record.spent.add(&Spent::on(reply.usage));
     }
+    if let Some(changes) = step.changes {
+        usage::count_changes(view, run.stored.record.info.workspace, changes)?;
+    }
     if let Some(fold_from) = step.fold_from {
         run.stored.record.fold_from = fold_from.min(run.stored.record.journal_len);
     }

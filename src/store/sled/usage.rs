@@ -33,6 +33,29 @@ pub(super) fn count(view: &mut View<'_>, workspace: WorkspaceId, reply: &ModelRe
     Ok(())
 }
 
+/// Adds changes that the agent makes in a workspace. Only the newest day is remembered.
+pub(super) fn count_changes(
+    view: &mut View<'_>,
+    workspace: WorkspaceId,
+    (day, number): (Date, u32),
+) -> Result<(), StoreError> {
+    let known = changes_on(view, workspace, day)?;
+    let bytes = encode(Table::Meta, &(day, known + u64::from(number)))?;
+    view.insert(Table::Meta, changes_key(workspace), bytes);
+    Ok(())
+}
+
+/// How many changes the agent made in a workspace on the newest day it made any, if it is this one.
+pub(super) fn changes_on(view: &View<'_>, workspace: WorkspaceId, day: Date) -> Result<u64, StoreError> {
+    let Some(bytes) = view.get(Table::Meta, &changes_key(workspace))? else { return Ok(0) };
+    let (known, number): (Date, u64) = decode(Table::Meta, &bytes)?;
+    Ok(if known == day { number } else { 0 })
+}
+
+fn changes_key(workspace: WorkspaceId) -> Vec<u8> {
+    [b"changes/".as_slice(), workspace.0.as_bytes()].concat()
+}
+
 /// The rows of these days, both included, in the order of day, workspace and model.
 pub(super) fn rows(view: &View<'_>, from: Date, until: Date) -> Result<Vec<UsageRow>, StoreError> {
     let mut found = Vec::new();

@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use super::fake::{Reply, Seen, Server, WORKSPACE, client, client_with};
 
-const ITEM: WorkItemId = WorkItemId(Uuid::from_u128(0xb));
-const PROJECT: ProjectId = ProjectId(Uuid::from_u128(0xa));
+pub(super) const ITEM: WorkItemId = WorkItemId(Uuid::from_u128(0xb));
+pub(super) const PROJECT: ProjectId = ProjectId(Uuid::from_u128(0xa));
 const RUN: RunId = RunId(Uuid::from_u128(0x6));
 const COMMENT: CommentId = CommentId(Uuid::from_u128(0xc));
 

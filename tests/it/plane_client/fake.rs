@@ -61,6 +61,9 @@ pub(super) enum Reply {
     Later(u16, &'static str, &'static str),
     Text(u16, &'static str),
     Redirect(&'static str),
+    /// A temporary redirect, as to a file.
+    Lead(String),
+    Bytes(Vec<u8>),
     /// Never.
     Silence,
 }
@@ -150,6 +153,8 @@ async fn respond(reply: Reply) -> Response {
         Reply::Later(status, wait, body) => builder.status(status).header("retry-after", wait).body(Body::from(body)),
         Reply::Text(status, body) => builder.status(status).body(Body::from(body)),
         Reply::Redirect(to) => builder.status(301).header("location", to).body(Body::empty()),
+        Reply::Lead(to) => builder.status(302).header("location", to).body(Body::empty()),
+        Reply::Bytes(bytes) => builder.status(200).body(Body::from(bytes)),
         Reply::Silence => std::future::pending().await,
     }
     .unwrap()

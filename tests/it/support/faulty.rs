@@ -17,18 +17,23 @@ use std::{
 use aileron::{
     domain::{
         activity::{Draft, Posted, RunActivity},
+        deed::{Deed, Grouping},
         event::{RunEvent, RunInfo},
-        ids::{CommentId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{
+            CommentId, CycleId, FileId, LinkId, ModuleId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId,
+        },
         installation::{BookError, Installation, InstallationBook},
+        intake::IntakeItem,
+        plans::{Cycle, Module, PageTitle},
         usage::UsageRow,
         work_item::{
-            Attachment, Change, Comment, Document, ItemTitle, Label, Link, Page, Person, Project, Relation, SearchHit,
-            State, WorkItem,
+            Attachment, Change, Comment, Document, Estimate, FileContent, ItemTitle, Label, Link, Page, Person,
+            Project, Relation, SearchHit, State, WorkItem,
         },
         write::{ItemFields, Target},
     },
     llm::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard},
-    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus, WritePass, thread::Heard},
+    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass, thread::Heard},
     store::{
         Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
         StoreError, Waiting,
@@ -337,6 +342,10 @@ impl Store for Faulty<dyn Store> {
         self.seams.look(self.inner.usage(from, until)).await
     }
 
+    async fn changes_on(&self, workspace: WorkspaceId, day: Date) -> Result<u64, StoreError> {
+        self.seams.look(self.inner.changes_on(workspace, day)).await
+    }
+
     async fn letters(&self) -> Result<Vec<Letter>, StoreError> {
         self.seams.look(self.inner.letters()).await
     }
@@ -401,6 +410,70 @@ impl Store for Faulty<dyn Store> {
 }
 
 type Got<T> = Result<T, PlaneError>;
+
+#[async_trait]
+impl DeedApi for Faulty<dyn PlaneApi> {
+    async fn carry_out(&self, workspace: WorkspaceId, deed: &Deed, key: StepKey, pass: WritePass) -> Got<Carried> {
+        self.seams.plane("carry_out", self.inner.carry_out(workspace, deed, key, pass)).await
+    }
+
+    async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Got<Vec<(LinkId, Link)>> {
+        self.seams.plane("known_links", self.inner.known_links(workspace, item)).await
+    }
+
+    async fn grouped(&self, workspace: WorkspaceId, project: ProjectId, grouping: Grouping) -> Got<Vec<WorkItemId>> {
+        self.seams.plane("grouped", self.inner.grouped(workspace, project, grouping)).await
+    }
+
+    async fn intake(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<IntakeItem>> {
+        self.seams.plane("intake", self.inner.intake(workspace, project)).await
+    }
+
+    async fn intake_item(&self, workspace: WorkspaceId, item: Target) -> Got<IntakeItem> {
+        self.seams.plane("intake_item", self.inner.intake_item(workspace, item)).await
+    }
+
+    async fn estimates(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Estimate>> {
+        self.seams.plane("estimates", self.inner.estimates(workspace, project)).await
+    }
+}
+
+#[async_trait]
+impl ProjectApi for Faulty<dyn PlaneApi> {
+    async fn cycles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Cycle>> {
+        self.seams.plane("cycles", self.inner.cycles(workspace, project)).await
+    }
+
+    async fn modules(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Module>> {
+        self.seams.plane("modules", self.inner.modules(workspace, project)).await
+    }
+
+    async fn cycle_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        cycle: CycleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.seams.plane("cycle_items", self.inner.cycle_items(workspace, project, cycle, page, per_page)).await
+    }
+
+    async fn module_items(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        module: ModuleId,
+        page: u32,
+        per_page: u32,
+    ) -> Got<Page<WorkItem>> {
+        self.seams.plane("module_items", self.inner.module_items(workspace, project, module, page, per_page)).await
+    }
+
+    async fn pages(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<PageTitle>> {
+        self.seams.plane("pages", self.inner.pages(workspace, project)).await
+    }
+}
 
 #[async_trait]
 impl PlaneApi for Faulty<dyn PlaneApi> {
@@ -501,6 +574,10 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         self.seams.plane("attachments", self.inner.attachments(workspace, project, id)).await
     }
 
+    async fn file(&self, workspace: WorkspaceId, item: Target, file: FileId, limit: usize) -> Got<FileContent> {
+        self.seams.plane("file", self.inner.file(workspace, item, file, limit)).await
+    }
+
     async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Page<ItemTitle>> {
         self.seams.plane("titles", self.inner.titles(workspace, project)).await
     }
@@ -523,6 +600,10 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
 
     async fn members(&self, workspace: WorkspaceId, project: ProjectId) -> Got<Vec<Person>> {
         self.seams.plane("members", self.inner.members(workspace, project)).await
+    }
+
+    async fn workspace_members(&self, workspace: WorkspaceId) -> Got<Vec<Person>> {
+        self.seams.plane("workspace_members", self.inner.workspace_members(workspace)).await
     }
 
     /// Sends nothing, so that nobody can die of it.

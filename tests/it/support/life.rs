@@ -13,8 +13,14 @@ use std::{
 };
 
 use aileron::{
-    agent::{Agent, Limits, guidance::Guidance, models::Models, prompts::library::Library, reception::Reception},
-    config::{ChannelConfig, CommentsConfig, FixedTokenConfig, FixedTokenKind, PlaneConfig, Progress},
+    agent::{
+        Agent, Limits, guidance::Guidance, models::Models, policy::switch::WriteSwitch, prompts::library::Library,
+        reception::Reception,
+    },
+    config::{
+        ChannelConfig, CommentsConfig, FixedTokenConfig, FixedTokenKind, PlaneConfig, Progress, WritePolicy,
+        WritesConfig,
+    },
     domain::{
         ids::RunId,
         talk::{AssistantMessage, Finish, ToolCall},
@@ -73,6 +79,8 @@ pub(crate) struct Scenario {
     pub(crate) max_steps: u32,
     /// Tokens the model has room for, a quarter of them for its reply.
     pub(crate) window: u32,
+    /// What becomes of changes the model asks for.
+    pub(crate) writes: WritePolicy,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +133,7 @@ fn open_when_free(dir: &Path) -> Opened {
 /// What all lives of all runs of a scenario share.
 pub(crate) struct World {
     pub(crate) plane: Sandbox,
+    pub(crate) client: Arc<dyn PlaneApi>,
     config: PlaneConfig,
     http: reqwest::Client,
     credentials: Arc<Credentials>,
@@ -184,9 +193,10 @@ impl World {
         let book = SledStore::open(quick_dir().path()).unwrap().store;
         let credentials = Arc::new(Credentials::new(Arc::new(book), None, config.fixed.as_ref()));
         let http = http_client().unwrap();
+        let client = Arc::new(PlaneClient::new(http.clone(), &config, Arc::clone(&credentials)));
         let library = Arc::new(Library::built_in());
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        Self { plane, config, http, credentials, library, metrics }
+        Self { plane, client, config, http, credentials, library, metrics }
     }
 
     fn reception(&self, store: &Arc<dyn Store>) -> Option<Arc<Reception>> {
@@ -290,6 +300,8 @@ impl Life {
             plane,
             models: Models::from(Arc::new(Retrying::new(Faulty::new(thinker, &seams), policy)) as Arc<dyn Model>),
             meter: Arc::new(TokenMeter::for_model("thinker")),
+            writes: WritesConfig { usual: scenario.writes, ..WritesConfig::default() },
+            switch: WriteSwitch::default(),
             time_zone: None,
             library: Arc::clone(&world.library),
             guidance: Guidance::new(Vec::new(), Duration::ZERO),
@@ -551,8 +563,8 @@ pub(crate) fn lasting(picture: &RunPicture) -> String {
     let mut picture = picture.clone();
     picture.activities.retain(|activity| !is_progress(activity.kind));
     // Some scenarios are played in a work item of their own.
-    picture.work_item.clear();
-    picture.to_text()
+    let key = std::mem::take(&mut picture.work_item);
+    picture.to_text().replace(&key, "the work item")
 }
 
 fn is_progress(kind: ActivityKind) -> bool {

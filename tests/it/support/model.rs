@@ -141,12 +141,18 @@ impl Captured {
     /// The texts of all messages of a role, in order.
     pub(crate) fn texts(&self, role: &str) -> Vec<String> {
         let of_role = self.messages().iter().filter(|message| message["role"] == role);
-        of_role.map(|message| message["content"].as_str().unwrap_or_default().to_owned()).collect()
+        of_role.map(|message| wires::text_of(&message["content"])).collect()
     }
 
     /// Whether any message says this.
     pub(crate) fn mentions(&self, text: &str) -> bool {
-        self.messages().iter().any(|message| message["content"].as_str().is_some_and(|content| content.contains(text)))
+        self.messages().iter().any(|message| wires::text_of(&message["content"]).contains(text))
+    }
+
+    /// The pictures in all messages, in order, as addresses that hold them.
+    pub(crate) fn pictures(&self) -> Vec<&str> {
+        let parts = self.messages().iter().flat_map(|message| message["content"].as_array().into_iter().flatten());
+        parts.filter_map(|part| part["image_url"]["url"].as_str()).collect()
     }
 
     /// The names of the tools offered.

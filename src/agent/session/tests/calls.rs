@@ -131,7 +131,7 @@ fn a_change_under_way_is_taken_up_as_it_was_meant_and_never_called_undone() {
         .iter()
         .filter_map(|message| match message {
             Message::Tool { text, .. } => Some(text.as_str()),
-            Message::System { .. } | Message::User { .. } | Message::Assistant(_) => None,
+            Message::System { .. } | Message::User { .. } | Message::Picture { .. } | Message::Assistant(_) => None,
         })
         .collect();
     assert!(results[0].starts_with("Not carried out") && results[1].contains("may or may not"), "{results:?}");

@@ -148,13 +148,12 @@ proptest! {
                 (Step::Rest, _) => Entry::Opened {
                     at: Timestamp::UNIX_EPOCH,
                     turn: Some(session.next_turn()),
-                    prompts: vec![said("words"), said("and more")],
-                },
+                    prompts: vec![said("words"), said("and more")], entitled: false },
                 _ => played_on(&step, &session, chance),
             };
             absorb(&mut session, &mut journal, entry);
             let late = journal.iter().skip(usize::try_from(fold_from).unwrap());
-            // As they come from the store: of the looks only the newest is read.
+            // As they come from the store: of looks and of last words only the newest is read.
             let stored: Vec<_> = late.map(crate::agent::journal::encode).collect();
             let late = crate::agent::journal::decode_all(&stored).unwrap();
             prop_assert_eq!(&Session::fold(run(), limits(), fold_from, late), &session);

@@ -42,7 +42,7 @@ fn words_after_a_stop_are_answered_and_that_confirms_it() {
         assert!(session.key(0) > stopped, "no key is used twice");
         assert_sendable(&messages(&session));
         session.absorb(replied("Otherwise it is.", vec![]));
-        assert_eq!(ending(&session), Ending::Answer { text: "Otherwise it is.".to_owned(), cut: false });
+        assert_eq!(ending(&session), Ending::Answer { text: "Otherwise it is.".to_owned(), cut: false, unmade: false });
     }
 }
 

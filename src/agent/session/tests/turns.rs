@@ -11,7 +11,7 @@ fn a_plain_question_is_answered_in_four_steps() {
     session.absorb(context());
     assert_eq!(session.next(), Step::AskModel { mode: AskMode::Normal });
     session.absorb(replied("It is a crash.", vec![]));
-    assert_eq!(ending(&session), Ending::Answer { text: "It is a crash.".to_owned(), cut: false });
+    assert_eq!(ending(&session), Ending::Answer { text: "It is a crash.".to_owned(), cut: false, unmade: false });
     session.absorb(intended(&session));
     assert!(matches!(session.next(), Step::Post(_)));
     session.absorb(closed());
@@ -29,6 +29,7 @@ fn the_context_stands_before_the_newest_prompt_and_only_once() {
         .into_iter()
         .map(|message| match message {
             Message::System { text } | Message::User { text } | Message::Tool { text, .. } => text,
+            Message::Picture { caption, .. } => caption,
             Message::Assistant(message) => message.text,
         })
         .collect();
@@ -59,9 +60,19 @@ fn the_last_step_is_followed_by_one_call_without_tools() {
 
 #[test]
 fn a_late_event_is_recognised_by_its_words_once() {
-    let from_comment =
-        Said { activity: None, author: None, text: "triage this".to_owned(), written_at: Some(Timestamp::UNIX_EPOCH) };
-    let mut session = after(vec![Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: None, prompts: vec![from_comment] }]);
+    let from_comment = Said {
+        activity: None,
+        by: None,
+        author: None,
+        text: "triage this".to_owned(),
+        written_at: Some(Timestamp::UNIX_EPOCH),
+    };
+    let mut session = after(vec![Entry::Opened {
+        at: Timestamp::UNIX_EPOCH,
+        turn: None,
+        prompts: vec![from_comment],
+        entitled: false,
+    }]);
     assert!(session.recognises(&said("triage this")));
     assert!(!session.recognises(&said("and now something else")));
     let hours_later = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(3);
@@ -88,6 +99,6 @@ fn a_greeting_keeps_its_key_until_its_turn_is_over() {
 fn forgotten_turns_keep_their_numbers() {
     let session = Session::fold(run(), limits(), 7, []);
     assert_eq!(session.greeting_key().turn, 8);
-    let opened = Entry::Opened { at: jiff::Timestamp::UNIX_EPOCH, turn: None, prompts: Vec::new() };
+    let opened = Entry::Opened { at: jiff::Timestamp::UNIX_EPOCH, turn: None, prompts: Vec::new(), entitled: false };
     assert_eq!(Session::fold(run(), limits(), 7, [opened]).key(0).turn, 8);
 }

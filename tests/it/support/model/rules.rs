@@ -85,8 +85,24 @@ fn check_messages(messages: &[Value], complaints: &mut Vec<String>) {
 }
 
 fn check_text(at: usize, message: &Value, complaints: &mut Vec<String>) {
+    if message["role"] == "user" && message["content"].is_array() {
+        return check_parts(at, &message["content"], complaints);
+    }
     if message["content"].as_str().unwrap_or_default().trim().is_empty() {
         complaints.push(format!("message {at} ({}) is empty", message["role"]));
+    }
+}
+
+/// Text, and pictures that are in the request itself.
+fn check_parts(at: usize, content: &Value, complaints: &mut Vec<String>) {
+    for part in content.as_array().into_iter().flatten() {
+        let is_text = part["type"] == "text" && part["text"].as_str().is_some_and(|text| !text.trim().is_empty());
+        let url = part["image_url"]["url"].as_str().unwrap_or_default();
+        let is_picture = part["type"] == "image_url"
+            && url.strip_prefix("data:image/").is_some_and(|rest| rest.contains(";base64,") && rest.len() > 20);
+        if !is_text && !is_picture {
+            complaints.push(format!("message {at} has a part that is neither text nor a picture"));
+        }
     }
 }
 

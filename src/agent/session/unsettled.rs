@@ -1,0 +1,83 @@
+//! Calls that get no result of their own: a turn ends before its time, or a question is left.
+
+use std::collections::BTreeMap;
+
+use super::{Phase, Session, work::PART_MARK};
+use crate::agent::{
+    journal::Said,
+    question::{Kind, Question},
+    step::Ending,
+};
+
+/// What the model reads in place of a result when a turn ends before its time.
+const NOT_CARRIED_OUT: &str = "Not carried out: the turn ended before.";
+const OUTCOME_UNKNOWN: &str = "The turn ended while this was being carried out. It may or may not have happened: look before you say anything of it.";
+
+impl Session {
+    /// Gives every call without a result one, because no provider accepts a conversation with an
+    /// unanswered call.
+    pub(super) fn settle_open_calls(&mut self) {
+        let mut left = Vec::new();
+        let (mut unfolded, mut opening) = (BTreeMap::new(), None::<Vec<Said>>);
+        match &mut self.phase {
+            Phase::Working(work) => {
+                for call_id in std::mem::take(&mut work.open) {
+                    match work.intended.remove(&call_id) {
+                        Some(planned) => {
+                            self.unsure.push(planned.summary);
+                            left.push((call_id, OUTCOME_UNKNOWN));
+                        }
+                        None => left.push((call_id, NOT_CARRIED_OUT)),
+                    }
+                }
+                let waiting = work.proposed.drain(..).map(|change| change.call.id);
+                left.extend(
+                    waiting.chain(work.question.take().map(|asked| asked.call_id)).map(|id| (id, NOT_CARRIED_OUT)),
+                );
+                unfolded = std::mem::take(&mut work.unfolded);
+                opening = work.opening.take();
+            }
+            Phase::Closing(Ending::Question(question)) => {
+                left.extend(question.call_ids().into_iter().map(|id| (id, NOT_CARRIED_OUT)));
+                unfolded = unfolded_of(question);
+            }
+            Phase::Resting { .. } | Phase::Reading | Phase::Asking(_) | Phase::Closing(_) | Phase::Posting { .. } => {}
+        }
+        for (call_id, text) in whole(left, unfolded) {
+            self.give_result(call_id, text, opening.is_some());
+        }
+        opening.into_iter().flatten().for_each(|said| self.transcript.person_says(said));
+    }
+
+    /// Leaves the question the run waits with.
+    pub(super) fn abandon_question(&mut self, text: &str) {
+        if let Phase::Resting { question } = &mut self.phase
+            && let Some(question) = question.take()
+        {
+            let left = question.call_ids().into_iter().map(|id| (id, text)).collect();
+            for (call_id, text) in whole(left, unfolded_of(&question)) {
+                self.transcript.result(call_id, text);
+            }
+        }
+    }
+}
+
+fn unfolded_of(question: &Question) -> BTreeMap<String, Vec<String>> {
+    match &question.kind {
+        Kind::Approval(approval) => approval.unfolded.clone(),
+        Kind::Words | Kind::Choice { .. } | Kind::SignIn { .. } => BTreeMap::new(),
+    }
+}
+
+/// The results with those of the parts of a call brought together: the conversation knows only the call.
+fn whole(left: Vec<(String, &str)>, mut unfolded: BTreeMap<String, Vec<String>>) -> Vec<(String, String)> {
+    let mut results = Vec::new();
+    for (call_id, text) in left {
+        match call_id.rsplit_once(PART_MARK).and_then(|(whole, _)| unfolded.get_mut(whole)) {
+            Some(texts) => texts.push(text.to_owned()),
+            None => results.push((call_id, text.to_owned())),
+        }
+    }
+    results.extend(unfolded.into_iter().map(|(call_id, texts)| (call_id, texts.join("\n\n"))));
+    results
+}

@@ -1,0 +1,38 @@
+//! `aileron writes`: the operator's switch for all changes.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::{configured, say};
+use crate::{agent::policy::switch::WriteSwitch, config::load::Sources};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Nothing says how it stands.
+    #[arg(value_enum)]
+    to: Option<To>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum To {
+    /// Changes are made again, as the configuration allows.
+    On,
+    /// Nothing is changed any more, at once and without a restart.
+    Off,
+}
+
+pub(super) fn main(sources: &Sources, options: &Options) -> anyhow::Result<ExitCode> {
+    let config = configured(sources)?;
+    let switch = WriteSwitch::of(&config.store.data_dir);
+    if let Some(to) = options.to {
+        let context = || format!("the switch in {} cannot be set", config.store.data_dir.display());
+        switch.set(to == To::Off).with_context(context)?;
+    }
+    say(match (switch.is_off(), config.writes.permit_some()) {
+        (true, _) => "Changes are switched off: the agent changes nothing until `aileron writes on`.",
+        (false, true) => "Changes are on, as the configuration allows.",
+        (false, false) => "Changes are on, but the configuration denies them all (writes = \"deny\").",
+    });
+    Ok(ExitCode::SUCCESS)
+}

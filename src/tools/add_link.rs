@@ -1,0 +1,100 @@
+//! Puts a link on a work item.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+use super::{Told, ToolCx, ToolError, WriteTool, describe, item_change, write::item_here};
+use crate::domain::{
+    deed::Deed,
+    write::{PlannedWrite, Write},
+};
+
+const ADDRESS_LIMIT_CHARS: usize = 2_000;
+const TITLE_LIMIT_CHARS: usize = 255;
+/// Most of an address shown.
+const SHOWN_CHARS: usize = 120;
+
+pub struct AddLink;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Args {
+    /// Key such as MOB-12, or id. Leave out for the current work item.
+    #[serde(default)]
+    work_item: Option<String>,
+    /// Where it leads: an http or https address.
+    url: String,
+    /// What it is called; Plane shows the address if left out.
+    #[serde(default)]
+    title: Option<String>,
+}
+
+#[async_trait]
+impl WriteTool for AddLink {
+    type Args = Args;
+    const NAME: &'static str = "add_link";
+
+    fn told(args: &Args) -> Told {
+        Told::new("Adding a link", "Added a link").about("address", &args.url)
+    }
+
+    async fn plan(&self, args: Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError> {
+        let bad = |message: String| ToolError::BadArguments { tool: Self::NAME, message };
+        let url = address(&args.url).map_err(bad)?;
+        let title = describe::words(args.title.as_deref().unwrap_or_default());
+        if title.chars().count() > TITLE_LIMIT_CHARS {
+            return Err(bad(format!("title must have at most {TITLE_LIMIT_CHARS} characters")));
+        }
+        let (item, target) = item_here(args.work_item.as_deref(), cx).await?;
+        let called = item_change::called(&item);
+        let links = cx.plane.known_links(cx.workspace, target).await?;
+        if links.iter().any(|(_, link)| link.url == url) {
+            return Err(ToolError::NoSuchThing(format!("{called} has that link already.")));
+        }
+        Ok(PlannedWrite {
+            summary: format!("Link {called} to {}", describe::shortened(&url, SHOWN_CHARS)),
+            changes: Vec::new(),
+            write: Write::Deed(Deed::AddLink { item: target, url, title }),
+        })
+    }
+}
+
+/// The address as it is sent, or why it can be none.
+fn address(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let url = Url::parse(text).map_err(|error| format!("url is no address: {error}; write it as https://…"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("url must be an http or https address".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("url must not carry a user name or a password".to_owned());
+    }
+    if text.chars().count() > ADDRESS_LIMIT_CHARS || text.chars().any(char::is_whitespace) {
+        return Err(format!("url must have at most {ADDRESS_LIMIT_CHARS} characters and no spaces"));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_of_the_web_is_linked() {
+        assert_eq!(address(" https://ci.example/run/7?x=1#log ").as_deref(), Ok("https://ci.example/run/7?x=1#log"));
+        for bad in [
+            "",
+            "run 7",
+            "javascript:alert(1)",
+            "ftp://x.example/",
+            "https://",
+            "https://u:p@x.example/",
+            "https://x.example/a b",
+            "/run/7",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+    }
+}
