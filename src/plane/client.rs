@@ -2,6 +2,7 @@
 
 mod caller;
 mod channel;
+mod comment;
 mod deed;
 mod file;
 mod project;
@@ -11,7 +12,6 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use reqwest::Method;
-use serde_json::Value;
 use url::Url;
 
 use self::caller::{Call, Caller};
@@ -22,7 +22,7 @@ use super::{
     budget::{Lane, WritePass},
     credentials::Credentials,
     thread::Heard,
-    wire::{attached, list, record, spoken, write},
+    wire::{attached, list, record, write},
 };
 use crate::{
     config::PlaneConfig,
@@ -42,8 +42,6 @@ use crate::{
 const ITEM_EXPANSION: (&str, &str) = ("expand", "state,assignees,labels,project,created_by,parent");
 /// Pages of a hundred comments read in search of one that was added lately.
 const MOST_COMMENT_PAGES: u32 = 30;
-/// Comments looked at for what no webhook told of.
-const MOST_OVERHEARD: u32 = 50;
 /// The group of the hidden state of items not yet accepted.
 const TRIAGE_GROUP: &str = "triage";
 
@@ -161,14 +159,7 @@ impl PlaneApi for PlaneClient {
         page: u32,
         per_page: u32,
     ) -> Result<Page<Comment>, PlaneError> {
-        let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "comments"];
-        let query = [("expand", "actor".to_owned())];
-        let call = Call { workspace, what: "the comments", path: &path, query: &query, lane: Lane::Read };
-        let read = |row: &Value| Some((spoken::is_progress(row), record::comment(row)?));
-        let found = self.caller.page(&call, page, per_page, read).await?;
-        // What only shows our own progress is gone in a moment.
-        let lasting = found.items.into_iter().filter(|(is_progress, _)| !is_progress).map(|(_, comment)| comment);
-        Ok(Page { items: lasting.collect(), total: found.total, more: found.more })
+        comment::page(&self.caller, workspace, Target { project, id }, page, per_page).await
     }
 
     async fn overheard(
@@ -177,11 +168,7 @@ impl PlaneApi for PlaneClient {
         project: ProjectId,
         id: WorkItemId,
     ) -> Result<Vec<Heard>, PlaneError> {
-        let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "comments"];
-        let call = Call { workspace, what: "the comments", path: &path, query: &[], lane: Lane::Read };
-        let page = self.caller.page(&call, 0, MOST_OVERHEARD, spoken::spoken).await?;
-        let heard = |comment| Heard { workspace, project, work_item: id, comment, edited_from: None };
-        Ok(page.items.into_iter().map(heard).collect())
+        comment::overheard(&self.caller, workspace, project, id).await
     }
 
     async fn comment(
@@ -345,20 +332,7 @@ impl PlaneApi for PlaneClient {
         item: Target,
         key: StepKey,
     ) -> Result<Option<CommentId>, PlaneError> {
-        let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
-        let call = Call { workspace, what: "the comments", path: &path, query: &[], lane: Lane::Write };
-        let key = key.to_string();
-        // Newest first, so what was added lately is on the first page.
-        for number in 0..MOST_COMMENT_PAGES {
-            let page = self.caller.page(&call, number, 100, write::comment_step).await?;
-            if let Some((id, _)) = page.items.into_iter().find(|(_, step)| step.as_ref() == Some(&key)) {
-                return Ok(Some(id));
-            }
-            if !page.more {
-                break;
-            }
-        }
-        Ok(None)
+        comment::of_step(&self.caller, workspace, item, key).await
     }
 
     async fn create_work_item(

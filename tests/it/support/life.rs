@@ -418,7 +418,8 @@ pub(crate) async fn play(world: &World, scenario: &Scenario, plan: Plan) -> Play
     let (plane_calls, model_calls) = (play.life.seams.plane_calls(), play.life.seams.model_calls());
     play.life.end().await;
     let run = play.run.expect("a mention");
-    let (picture, written) = (world.plane.run(run), world.plane.written_by(run));
+    let picture = world.plane.run(run);
+    let written = world.plane.written_by(run).replace(&picture.work_item, "the work item");
     Played { picture, written, calls: play.calls, plane_calls, model_calls, deaths: play.deaths }
 }
 
