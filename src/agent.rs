@@ -37,6 +37,7 @@ pub mod step;
 pub mod sweep;
 mod texts;
 pub mod turn;
+mod verbatim;
 
 use std::{sync::Arc, time::Duration};
 

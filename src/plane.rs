@@ -11,6 +11,7 @@ pub mod facts;
 pub mod html;
 pub mod markdown;
 pub mod oauth;
+pub mod plain;
 mod project;
 pub mod signature;
 pub mod thread;

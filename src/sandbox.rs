@@ -21,6 +21,7 @@ mod people;
 mod picture;
 mod plan;
 mod plans;
+mod plant;
 mod project_writes;
 mod reads;
 mod route;
@@ -51,6 +52,7 @@ pub use self::{
         Breakage, CommentPicture, CredentialKind, Delivery, Fault, Mention, Mentioned, RecordedRequest, SandboxOptions,
         Seed, Shape, Which,
     },
+    plant::Place,
     run::{ActivityKind, Status},
 };
 use self::{talk::Unknown, world::World};

@@ -17,6 +17,7 @@ pub mod delete_comment;
 pub mod delete_work_item;
 pub mod describe;
 pub mod edit_comment;
+pub mod find_pages;
 pub mod find_similar_work_items;
 mod item_change;
 pub mod list_intake;
@@ -26,6 +27,8 @@ pub mod load_skill;
 mod own_comment;
 pub mod read_attachment;
 pub mod read_comments;
+pub mod read_history;
+pub mod read_page;
 pub mod read_work_item;
 pub mod relate_work_items;
 mod resolve;
@@ -241,6 +244,9 @@ pub fn all() -> Vec<Box<dyn Tool>> {
         Box::new(list_work_items::ListWorkItems),
         Box::new(read_comments::ReadComments),
         Box::new(read_attachment::ReadAttachment),
+        Box::new(read_history::ReadHistory),
+        Box::new(find_pages::FindPages),
+        Box::new(read_page::ReadPage),
         Box::new(list_project_facts::ListProjectFacts),
         Box::new(list_intake::ListIntake),
         Box::new(load_skill::LoadSkill),

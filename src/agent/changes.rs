@@ -33,7 +33,7 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// Plane has taken it, or had been overtaken; the receipt tells which.
-    Settled(Receipt),
+    Settled(Box<Receipt>),
     /// It was not made, for this reason in the words for the model.
     NotMade(String),
     /// It may or may not have happened.
@@ -148,7 +148,7 @@ impl Reading {
         self.proposed.remove(call_id);
         let Some(change) = self.open.remove(call_id).and_then(|at| self.changes.get_mut(at)) else { return };
         change.outcome = match receipt {
-            Some(receipt) => Outcome::Settled(receipt),
+            Some(receipt) => Outcome::Settled(Box::new(receipt)),
             // Where Plane would not say what became of it, the model was told so.
             None if text.contains(UNKNOWN) => Outcome::Unknown,
             None => Outcome::NotMade(text),

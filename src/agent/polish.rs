@@ -4,6 +4,9 @@
 //! mention in it; its own element for mentions is HTML, which does not belong there and might be shown as it
 //! is. A comment, which is HTML, does mention people, see [`crate::plane::markdown`].
 
+use super::verbatim::{Verbatim, WITHHELD};
+use crate::domain::activity::{Ask, Saying};
+
 /// Longest key taken for one: Plane's identifiers have twelve characters at most.
 const KEY_LIMIT: usize = 20;
 
@@ -93,6 +96,22 @@ pub(super) fn names(text: &str, key: &str, own: &str) -> bool {
         let whole = !text[..at].ends_with(continues_word) && key_at(&text[at..]) == Some(key);
         whole && (is_own || text[at + key.len()..].starts_with(": "))
     })
+}
+
+/// Puts a plain note in place of a last word that repeats our rules.
+pub(super) fn withhold_rules(rules: &Verbatim, saying: &mut Saying) {
+    let repeats = match saying {
+        Saying::Response { body } => rules.is_in(body),
+        Saying::Elicitation { body, ask: Ask::Select { options, .. } } => {
+            rules.is_in(body) || rules.is_in(&options.iter().map(|option| format!("{option:?}")).collect::<String>())
+        }
+        Saying::Elicitation { body, ask: Ask::Freely | Ask::SignIn { .. } } => rules.is_in(body),
+        Saying::Thought { .. } | Saying::Action { .. } | Saying::Error { .. } => false,
+    };
+    if repeats {
+        tracing::warn!("the model repeats its instructions; a plain note is posted instead");
+        *saying = Saying::Response { body: WITHHELD.to_owned() };
+    }
 }
 
 fn continues_word(c: char) -> bool {

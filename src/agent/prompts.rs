@@ -15,6 +15,10 @@ use minijinja::{Environment, Error, value::Value};
 use serde::Serialize;
 
 use self::{place::Item, template::TEMPLATES};
+use super::verbatim::Verbatim;
+
+/// The template of the system prompt.
+const RULES: &str = "system.md";
 
 /// The templates of one place.
 #[derive(Debug)]
@@ -22,6 +26,7 @@ pub struct Prompts {
     environment: Environment<'static>,
     /// The compiled-in ones, for a text that fails while it runs in spite of its trial.
     spare: Environment<'static>,
+    rules: Verbatim,
 }
 
 impl Prompts {
@@ -34,7 +39,14 @@ impl Prompts {
             let own = texts.get(template.name).cloned().unwrap_or_else(|| template.text.to_owned());
             let _ = environment.add_template_owned(template.name, own);
         }
-        Self { environment, spare }
+        let rules =
+            environment.get_template(RULES).map(|rules| Verbatim::of(rules.source())).unwrap_or(Verbatim::of(""));
+        Self { environment, spare, rules }
+    }
+
+    /// The system prompt, to notice where it is repeated.
+    pub(super) fn rules(&self) -> &Verbatim {
+        &self.rules
     }
 
     /// The compiled-in templates.

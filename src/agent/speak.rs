@@ -34,6 +34,7 @@ pub(super) fn compose_linked(
     links: &Links<'_>,
 ) -> Draft {
     let mut draft = compose(prompts, limits, ending, key, done);
+    polish::withhold_rules(prompts.rules(), &mut draft.saying);
     if let (Some(browse), Saying::Response { body } | Saying::Elicitation { body, .. }) =
         (links.browse, &mut draft.saying)
     {

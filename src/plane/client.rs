@@ -65,8 +65,8 @@ impl PlaneClient {
 
 #[async_trait]
 impl PlaneApi for PlaneClient {
-    async fn post_activity(&self, _: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
-        self.channel.post(&self.caller, run, draft).await
+    async fn post_activity(&self, workspace: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
+        self.channel.post(&self.caller, run, draft, self.browse(workspace).as_deref()).await
     }
 
     async fn run_activities(&self, run: &RunInfo) -> Result<Vec<RunActivity>, PlaneError> {

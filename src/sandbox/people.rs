@@ -3,7 +3,6 @@
 use super::{
     Sandbox, known,
     plan::{Delivery, Mention, Mentioned},
-    seed,
 };
 use crate::domain::ids::RunId;
 
@@ -46,15 +45,6 @@ impl Sandbox {
     pub fn comment(&self, workspace: usize, work_item: &str, author: &str, text: &str) {
         known(self.shared.plain_comment(workspace, work_item, author, text));
         self.shared.deliver_due();
-    }
-
-    /// Adds the project OPS to the first workspace, which of all people only Ada belongs to.
-    pub fn add_closed_project(&self) {
-        let mut world = self.shared.lock();
-        if let Some(home) = world.workspaces.first_mut() {
-            let project = seed::closed_project(home);
-            home.projects.push(project);
-        }
     }
 
     /// A person renames a work item and sets its priority.

@@ -133,13 +133,6 @@ fn project(slug: &str, text: &ProjectText, now: Timestamp) -> Project {
     }
 }
 
-/// A project that only the first person of its text belongs to.
-pub(super) fn closed_project(workspace: &Workspace) -> Project {
-    let text = &seed_text::OPERATIONS;
-    let members = Some(vec![user(&workspace.slug, &text.people[0].0.to_lowercase())]);
-    Project { members, ..project(&workspace.slug, text, Timestamp::now()) }
-}
-
 /// Where a work item is seeded; its ids derive from here.
 struct Place<'a> {
     slug: &'a str,

@@ -280,22 +280,3 @@ pub(super) const WEB: ProjectText = ProjectText {
         },
     ],
 };
-
-/// A project most people do not belong to.
-pub(super) const OPERATIONS: ProjectText = ProjectText {
-    identifier: "OPS",
-    name: "Operations",
-    description: "What customers never see",
-    page: ("On call", "<p>The pager is in the drawer.</p>"),
-    timezone: "UTC",
-    cycles: &[],
-    modules: &[],
-    people: &[("Ada", "Okafor", 20)],
-    labels: &[("secret", "#E5484D")],
-    items: &[ItemText {
-        name: "Rotate the signing key before the audit crash test",
-        html: "<div><p>The vault's word is <strong>periwinkle</strong>.</p></div>",
-        author: "ada",
-        ..PLAIN
-    }],
-};

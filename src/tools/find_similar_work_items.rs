@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool, When, describe,
-    similar::{Corpus, Match},
+    similar::{Match, Text, most_alike},
     target,
 };
 use crate::{
@@ -55,15 +55,16 @@ impl TypedTool for FindSimilarWorkItems {
 
     async fn call(&self, args: Args, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
         let project = target::current_project(cx)?;
-        let (title, text, itself) = match args.text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        let (title, text, item) = match args.text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
             Some(text) => (text.chars().take(TEXT_LIMIT_CHARS).collect(), String::new(), None),
             None => {
                 let item = target::work_item(args.work_item.as_deref(), cx).await?;
-                (item.name.clone(), plain(&item), Some(item.id))
+                (item.name.clone(), plain(&item), Some(item))
             }
         };
         let recent = cx.facts.recent_items(cx.workspace, project).await?;
         let limit = args.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT) as usize;
+        let itself = item.as_ref().map(|item| item.id);
         let items = Arc::clone(&recent);
         // Hundreds of descriptions take so long that a stop must not have to wait for them.
         let compared = tokio::task::spawn_blocking(move || {
@@ -74,7 +75,7 @@ impl TypedTool for FindSimilarWorkItems {
             tracing::error!(%error, "work items could not be compared");
             ToolError::NoSuchThing("The comparison failed; search for words of the title instead.".to_owned())
         })?;
-        Ok(told(&found, &without(&recent, itself), &recent, cx.when))
+        Ok(told(&found, item.as_ref(), &without(&recent, itself), &recent, cx.when))
     }
 }
 
@@ -84,19 +85,45 @@ fn without(recent: &RecentItems, itself: Option<WorkItemId>) -> Vec<&WorkItem> {
 
 /// The candidates, as places in `others`.
 fn compare(title: &str, text: &str, others: &[&WorkItem], limit: usize) -> Vec<Match> {
-    let texts: Vec<_> = others.iter().map(|item| plain(item)).collect();
-    let rest = others.iter().zip(&texts).map(|(item, text)| (item.name.as_str(), text.as_str()));
-    let corpus = Corpus::new(std::iter::once((title, text)).chain(rest));
-    let mut found = corpus.like(0, limit);
+    let bodies: Vec<_> = others.iter().map(|item| plain(item)).collect();
+    let texts: Vec<_> = others.iter().zip(&bodies).map(|(item, body)| Text { title: &item.name, body }).collect();
+    let mut found = most_alike(Text { title, body: text }, &texts, limit);
     found.retain(|candidate| candidate.score >= LEAST_SCORE);
-    found.into_iter().map(|candidate| Match { index: candidate.index - 1, ..candidate }).collect()
+    found
 }
 
 fn plain(item: &WorkItem) -> String {
     html::to_markdown(&item.description_html, &|_| None, TEXT_LIMIT_CHARS)
 }
 
-fn told(found: &[Match], others: &[&WorkItem], recent: &RecentItems, when: &When) -> ToolOutput {
+/// What else speaks for or against a candidate: common labels, and whether it is closed.
+fn reasons(asked: Option<&WorkItem>, candidate: &WorkItem) -> String {
+    let mut reasons = Vec::new();
+    let ours = asked.map_or(&[][..], |item| item.labels.as_slice());
+    let common = candidate.labels.iter().filter(|label| ours.iter().any(|known| known.id == label.id));
+    let names: Vec<_> = common.filter_map(|label| label.name.as_deref()).collect();
+    if !names.is_empty() {
+        reasons.push(format!("both labelled {}", names.join(", ")));
+    }
+    match candidate.state.as_ref().and_then(|state| state.group.as_deref()) {
+        Some("completed") => reasons.push("closed as completed".to_owned()),
+        Some("cancelled") => reasons.push("closed as cancelled".to_owned()),
+        Some(_) => reasons.push("open".to_owned()),
+        None => {}
+    }
+    if asked.and_then(|item| item.parent.as_ref()).is_some_and(|parent| parent.id == candidate.id) {
+        reasons.push("its parent".to_owned());
+    }
+    reasons.iter().map(|reason| format!("; {reason}")).collect()
+}
+
+fn told(
+    found: &[Match],
+    asked: Option<&WorkItem>,
+    others: &[&WorkItem],
+    recent: &RecentItems,
+    when: &When,
+) -> ToolOutput {
     let looked_at = recent.items.len();
     let all = if (looked_at as u64) < recent.total {
         format!("the {looked_at} work items updated last of {}", recent.total)
@@ -109,8 +136,14 @@ fn told(found: &[Match], others: &[&WorkItem], recent: &RecentItems, when: &When
     }
     let lines = found.iter().filter_map(|candidate| {
         let item = others.get(candidate.index)?;
-        let shared = candidate.shared.join(", ");
-        Some(format!("{}\n  alike {:.0} %, shares: {shared}", describe::row(item, when), candidate.score * 100.0))
+        let shared =
+            if candidate.shared.is_empty() { "parts of words".to_owned() } else { candidate.shared.join(", ") };
+        let reasons = reasons(asked, item);
+        Some(format!(
+            "{}\n  alike {:.0} %, shares: {shared}{reasons}",
+            describe::row(item, when),
+            candidate.score.min(1.0) * 100.0
+        ))
     });
     let text = format!(
         "Candidates among {all}, the most alike first. Alike means that the words are; read one before you call it a duplicate.\n\n{}",

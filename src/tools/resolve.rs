@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::ToolError;
 use crate::domain::{
-    plans::{Cycle, Module},
+    plans::{Cycle, Module, PageTitle},
     work_item::{Estimate, Label, Person, State},
     write::Slot,
 };
@@ -46,6 +46,10 @@ pub(super) fn estimate<'a>(wanted: &str, estimates: &'a [Estimate]) -> Result<&'
 
 pub(super) fn module<'a>(wanted: &str, modules: &'a [Module]) -> Result<&'a Module, ToolError> {
     pick("module", wanted, modules, |module| vec![&module.name])
+}
+
+pub(super) fn page<'a>(wanted: &str, pages: &'a [PageTitle]) -> Result<&'a PageTitle, ToolError> {
+    pick("page", wanted, pages, |page| vec![&page.name])
 }
 
 /// By handle, with or without its `@`, or by full name.

@@ -1,184 +1,137 @@
-//! How alike two texts are: TF-IDF over words and over the letter triples in them.
+//! How alike a text is to others: BM25 over words, meanings, pairs of words, and letters.
 //!
-//! Words tell the subject; triples catch what words miss: inflections, compounds, typing errors, and
-//! languages we know nothing of. A title counts more than a description, because it was written to say
-//! what the matter is.
+//! Words tell the subject; meanings are words of the same sense, in several languages; letters catch what
+//! words miss. A title counts more than a description, because it was written to say what the matter is.
+//! Only what the text in question has is looked for in the others, so that thousands can be compared.
 
-use std::collections::{BTreeSet, HashMap};
+mod words;
+
+use std::collections::{HashMap, HashSet};
+
+use self::words::{Feature, features};
 
 /// How much a feature of the title counts against one of the description.
 const TITLE_WEIGHT: f64 = 2.0;
-/// How much triples count against words.
-const TRIPLE_WEIGHT: f64 = 0.35;
+/// How soon a further mention counts for little.
+const SATURATION: f64 = 1.2;
+/// How much a long text has to have more of, from 0 to 1.
+const LENGTH_PENALTY: f64 = 0.4;
 /// Characters of a description that are looked at.
 const LONGEST_TEXT_CHARS: usize = 2_000;
-/// English words that say nothing of a subject. In other languages their rarity is decided by the texts.
-const STOP_WORDS: &[&str] = &[
-    "a", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "has", "have", "if", "in",
-    "is", "it", "its", "no", "not", "of", "on", "or", "so", "that", "the", "their", "them", "they", "this", "to",
-    "was", "we", "when", "where", "which", "while", "with", "you", "should", "would",
-];
+/// Words named as what two texts share.
+const MOST_SHARED: usize = 6;
 
-/// Texts that can be compared with one another.
-pub(super) struct Corpus {
-    documents: Vec<HashMap<String, f64>>,
-    lengths: Vec<f64>,
+/// A title with its description.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Text<'a> {
+    pub(super) title: &'a str,
+    pub(super) body: &'a str,
 }
 
 /// One text's place in the ranking.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Match {
-    /// Its place in the corpus.
+    /// Its place among the others.
     pub(super) index: usize,
-    /// From 0, nothing in common, to 1, the same.
+    /// From 0, nothing in common, to about 1, the same.
     pub(super) score: f64,
-    /// The words that make most of it, the weightiest first.
+    /// The words that make most of it, the weightiest first; `cart ~ Warenkorb` for two of one meaning.
     pub(super) shared: Vec<String>,
 }
 
-impl Corpus {
-    /// Takes titles with their descriptions.
-    pub(super) fn new<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut documents: Vec<_> = texts.into_iter().map(|(title, text)| features(title, text)).collect();
-        let mut seen_in: HashMap<String, f64> = HashMap::new();
-        for feature in documents.iter().flat_map(HashMap::keys) {
-            *seen_in.entry(feature.clone()).or_insert(0.0) += 1.0;
-        }
-        let count = documents.len() as f64;
-        for document in &mut documents {
-            for (feature, weight) in document.iter_mut() {
-                let rarity = (1.0 + count / seen_in.get(feature).copied().unwrap_or(1.0)).ln();
-                *weight *= rarity;
+/// What a text has of the features in question: their weights by number, and how it has them.
+#[derive(Default)]
+struct Found {
+    weights: HashMap<usize, f64>,
+    shown: HashMap<usize, String>,
+    length: f64,
+}
+
+/// The others most like a text, the most alike first.
+pub(super) fn most_alike(text: Text<'_>, others: &[Text<'_>], most: usize) -> Vec<Match> {
+    let mut numbers: HashMap<Feature, usize> = HashMap::new();
+    let wanted = read(text, |feature| {
+        let next = numbers.len();
+        Some(*numbers.entry(feature).or_insert(next))
+    });
+    let found: Vec<Found> = others.iter().map(|other| read(*other, |feature| numbers.get(&feature).copied())).collect();
+
+    let count = others.len() as f64;
+    let mut have = vec![0.0; numbers.len()];
+    for number in found.iter().flat_map(|found| found.weights.keys()) {
+        have[*number] += 1.0;
+    }
+    let mut worth = vec![0.0; numbers.len()];
+    let mut telling = vec![false; numbers.len()];
+    for (feature, number) in &numbers {
+        let rarity = (1.0 + (count - have[*number] + 0.5) / (have[*number] + 0.5)).ln();
+        worth[*number] = rarity * feature.kind.weight() * wanted.weights.get(number).map_or(0.0, |tf| (1.0 + tf).ln());
+        telling[*number] = feature.kind.is_telling();
+    }
+    let average = (found.iter().map(|found| found.length).sum::<f64>() / count.max(1.0)).max(1.0);
+    let part = |number: usize, found: &Found| {
+        let tf = found.weights.get(&number).copied().unwrap_or(0.0);
+        let length = 1.0 - LENGTH_PENALTY + LENGTH_PENALTY * found.length / average;
+        worth[number] * tf * (SATURATION + 1.0) / (tf + SATURATION * length)
+    };
+    let whole: f64 = wanted.weights.keys().map(|number| part(*number, &wanted)).sum();
+    let mut matches: Vec<Match> = found
+        .iter()
+        .enumerate()
+        .map(|(index, found)| {
+            let mut parts: Vec<(usize, f64)> =
+                found.weights.keys().map(|number| (*number, part(*number, found))).collect();
+            parts.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
+            let score = if whole > 0.0 { parts.iter().map(|(_, part)| part).sum::<f64>() / whole } else { 0.0 };
+            let telling = parts.iter().map(|(number, _)| *number).filter(|number| telling[*number]);
+            Match { index, score, shared: shared(telling, &wanted, found) }
+        })
+        .filter(|found| found.score > 0.0)
+        .collect();
+    matches.sort_by(|one, other| other.score.total_cmp(&one.score).then(one.index.cmp(&other.index)));
+    matches.truncate(most);
+    matches
+}
+
+/// Finds the features that `number_of` knows.
+fn read(text: Text<'_>, mut number_of: impl FnMut(Feature) -> Option<usize>) -> Found {
+    let mut found = Found::default();
+    let body: String = text.body.chars().take(LONGEST_TEXT_CHARS).collect();
+    for (part, weight) in [(text.title, TITLE_WEIGHT), (body.as_str(), 1.0)] {
+        features(part, |feature, shown| {
+            let telling = feature.kind.is_telling();
+            found.length += if telling { weight } else { 0.0 };
+            if let Some(number) = number_of(feature) {
+                *found.weights.entry(number).or_insert(0.0) += weight;
+                if telling {
+                    found.shown.entry(number).or_insert_with(|| shown.to_owned());
+                }
             }
-        }
-        let lengths = documents.iter().map(|document| document.values().map(|w| w * w).sum::<f64>().sqrt()).collect();
-        Self { documents, lengths }
+        });
     }
-
-    /// The texts most like the one at `index`, itself left out.
-    pub(super) fn like(&self, index: usize, most: usize) -> Vec<Match> {
-        let mut matches: Vec<_> =
-            (0..self.documents.len()).filter(|other| *other != index).map(|other| self.compare(index, other)).collect();
-        matches.retain(|found| found.score > 0.0);
-        matches.sort_by(|one, other| other.score.total_cmp(&one.score).then(one.index.cmp(&other.index)));
-        matches.truncate(most);
-        matches
-    }
-
-    fn compare(&self, index: usize, other: usize) -> Match {
-        let (ours, theirs) = (&self.documents[index], &self.documents[other]);
-        let mut common: Vec<(&String, f64)> =
-            ours.iter().filter_map(|(feature, weight)| Some((feature, weight * theirs.get(feature)?))).collect();
-        common.sort_by(|one, other| other.1.total_cmp(&one.1).then_with(|| one.0.cmp(other.0)));
-        let product: f64 = common.iter().map(|(_, weight)| weight).sum();
-        let length = self.lengths[index] * self.lengths[other];
-        let words = common.iter().filter(|(feature, _)| !feature.starts_with(TRIPLE_MARK));
-        Match {
-            index: other,
-            score: if length > 0.0 { product / length } else { 0.0 },
-            shared: words.take(5).map(|(word, _)| (*word).clone()).collect(),
-        }
-    }
+    found
 }
 
-/// Opens the name of a triple, so that it is never taken for a word.
-const TRIPLE_MARK: char = '\u{1}';
-
-fn features(title: &str, text: &str) -> HashMap<String, f64> {
-    let mut features = HashMap::new();
-    let text: String = text.chars().take(LONGEST_TEXT_CHARS).collect();
-    for (source, weight) in [(title, TITLE_WEIGHT), (text.as_str(), 1.0)] {
-        // A word said twice is not twice as telling.
-        let words: BTreeSet<String> = words(source).collect();
-        for word in words {
-            for triple in triples(&word) {
-                *features.entry(triple).or_insert(0.0) += weight * TRIPLE_WEIGHT;
-            }
-            *features.entry(stem(&word)).or_insert(0.0) += weight;
+fn shared(numbers: impl Iterator<Item = usize>, wanted: &Found, found: &Found) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    let mut said: HashSet<String> = HashSet::new();
+    for number in numbers {
+        let (Some(ours), Some(theirs)) = (wanted.shown.get(&number), found.shown.get(&number)) else { continue };
+        let (ours, theirs) = (ours.to_lowercase(), theirs.to_lowercase());
+        // A pair of words says the words, too.
+        if said.contains(&ours) && said.contains(&theirs) {
+            continue;
+        }
+        for text in [&ours, &theirs] {
+            said.extend(text.split(' ').map(str::to_owned).chain([text.clone()]));
+        }
+        told.push(if ours == theirs { ours } else { format!("{ours} ~ {theirs}") });
+        if told.len() == MOST_SHARED {
+            break;
         }
     }
-    features
-}
-
-fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .filter(|word| !STOP_WORDS.contains(&word.as_str()))
-}
-
-/// The word without the commonest English endings. Crude on purpose: the triples make up for it.
-fn stem(word: &str) -> String {
-    for ending in ["ations", "ation", "ings", "ing", "ies", "ed", "es", "s"] {
-        if let Some(stem) = word.strip_suffix(ending)
-            && stem.chars().count() >= 3
-        {
-            return stem.to_owned();
-        }
-    }
-    word.to_owned()
-}
-
-fn triples(word: &str) -> Vec<String> {
-    let letters: Vec<char> = std::iter::once(' ').chain(word.chars()).chain(std::iter::once(' ')).collect();
-    letters.windows(3).map(|triple| std::iter::once(TRIPLE_MARK).chain(triple.iter().copied()).collect()).collect()
+    told
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The labelled set, as (group, title, description).
-    fn labelled() -> Vec<(u64, String, String)> {
-        let text = include_str!("../../tests/fixtures/duplicates.json");
-        let set: serde_json::Value = serde_json::from_str(text).unwrap();
-        let item = |row: &serde_json::Value| {
-            let text = |at: usize| row[at].as_str().unwrap().to_owned();
-            (row[0].as_u64().unwrap(), text(1), text(2))
-        };
-        set["items"].as_array().unwrap().iter().map(item).collect()
-    }
-
-    #[test]
-    fn a_duplicate_in_other_words_is_among_the_first_five() {
-        let set = labelled();
-        assert!(set.len() >= 60);
-        let corpus = Corpus::new(set.iter().map(|(_, title, text)| (title.as_str(), text.as_str())));
-        let (mut wanted, mut found, mut first) = (0, 0, 0);
-        for (index, (group, title, _)) in set.iter().enumerate().filter(|(_, (group, ..))| *group > 0) {
-            wanted += 1;
-            let like = corpus.like(index, 5);
-            let place = like.iter().position(|found| set[found.index].0 == *group);
-            if place.is_none() {
-                println!("not found for {title:?}: {:?}", like.iter().map(|m| &set[m.index].1).collect::<Vec<_>>());
-            }
-            found += usize::from(place.is_some());
-            first += usize::from(place == Some(0));
-        }
-        println!("duplicates: recall@5 {found}/{wanted}, first {first}/{wanted}");
-        assert!(found * 100 >= wanted * 95, "recall@5 {found}/{wanted}");
-    }
-
-    #[test]
-    fn what_makes_two_texts_alike_is_named_in_words() {
-        let corpus = Corpus::new([
-            ("Login times out", "customers are logged out"),
-            ("Session timeout at login", "they are logged out"),
-            ("Gift wrapping", "with a card"),
-        ]);
-        let like = corpus.like(0, 5);
-        assert_eq!(like[0].index, 1);
-        assert!(like[0].shared.contains(&"login".to_owned()) && like[0].score < 1.0, "{like:?}");
-        assert!(like.iter().all(|found| found.shared.iter().all(|word| !word.starts_with(TRIPLE_MARK))));
-    }
-
-    #[test]
-    fn odd_texts_do_no_harm() {
-        let long = "x".repeat(100_000);
-        let corpus = Corpus::new([("", ""), ("…", "!?"), (long.as_str(), long.as_str()), ("日本語の件名", "説明")]);
-        for index in 0..4 {
-            assert!(corpus.like(index, 9).iter().all(|found| found.score.is_finite()));
-        }
-        assert!(Corpus::new([]).documents.is_empty());
-    }
-}
+mod tests;

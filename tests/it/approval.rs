@@ -193,7 +193,9 @@ async fn a_guest_may_have_a_comment_written_and_nothing_changed() {
 #[tokio::test]
 async fn a_project_the_asker_cannot_see_is_not_there() {
     let app = asking().set("AILERON__AGENT__WRITES", "allow").start().await;
-    app.plane.add_closed_project();
+    // Of all people only Ada belongs to it.
+    let text = "<p>The vault's word is <strong>periwinkle</strong>.</p>";
+    assert_eq!(app.plane.add_project(0, "OPS", "Rotate the signing key before the crash test", text), "OPS-1");
     let looks = || {
         [
             Turn::calls([("read_work_item", json!({"work_item": "OPS-1"}))]),
@@ -213,7 +215,6 @@ async fn a_project_the_asker_cannot_see_is_not_there() {
     assert!(seen.contains("MOB-3") && seen.contains("no work item OPS-1 that the person who asks can see"), "{seen}");
     assert_eq!(changes(&app), 0);
 
-    // Ada belongs to it.
     app.model.then(looks());
     let run = mention_as(&app, "ada", "MOB-3", "look at OPS-1").await;
     assert_answered(&app.ended(run).await);

@@ -20,6 +20,7 @@ async fn a_likely_duplicate_is_found_with_what_it_shares_and_the_list_is_read_on
     let results = app.model.requests().pop().expect("two calls").texts("tool");
     let first = results[0].lines().find(|line| line.starts_with("- ")).expect("a candidate");
     assert!(first.contains("MOB-5: Crash in cart"), "{}", results[0]);
+    assert!(results[0].contains("; open"), "{}", results[0]);
     assert!(results[0].contains("shares: ") && results[0].contains("crash"), "{}", results[0]);
     assert!(!results[0].contains("MOB-3"), "it is not like itself");
     assert!(results[1].contains("MOB-9: Payment sheet does not open on iOS 18"), "{}", results[1]);

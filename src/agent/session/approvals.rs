@@ -16,9 +16,10 @@ impl Session {
     /// What a person is asked to approve, while the run waits for it.
     #[must_use]
     pub fn awaited_approval(&self) -> Option<&Approval> {
-        match &self.phase {
-            Phase::Resting { question: Some(Question { kind: Kind::Approval(approval), .. }) } => Some(approval),
-            _ => None,
+        let Phase::Resting { question: Some(question) } = &self.phase else { return None };
+        match &question.kind {
+            Kind::Approval(approval) => Some(approval),
+            Kind::Words | Kind::Choice { .. } | Kind::SignIn { .. } => None,
         }
     }
 

@@ -181,7 +181,8 @@ impl Drive<'_> {
 
     /// What the model says before it calls tools is progress, not an answer.
     fn show_text_beside_calls(&mut self, message: &AssistantMessage) {
-        if !message.calls.is_empty() && !message.text.trim().is_empty() {
+        let tells = !message.text.trim().is_empty() && !self.texts.prompts().rules().is_in(&message.text);
+        if !message.calls.is_empty() && tells {
             let key = self.session.key(0);
             self.narrate(Note::Thought { key, body: message.text.clone() });
         }

@@ -102,30 +102,8 @@ impl Drive<'_> {
             }
             Err(error) => return self.tell(call, Err(error), None).await.map(Next::Settled),
         };
-        let verdict = match self.judge(call, &planned).await {
-            Ok(verdict) => verdict,
-            Err(Unknown::Store(error)) => return Err(error),
-            Err(Unknown::Plane(error)) if error.disposition().is_retry() => {
-                return self.change_later(call, &error).await.map(Next::Settled);
-            }
-            Err(Unknown::Plane(error)) => {
-                return self.tell(call, Err(ToolError::Plane(error)), None).await.map(Next::Settled);
-            }
-        };
-        match (verdict, &call.approved) {
-            (Verdict::Allowed | Verdict::Asks, Some(approved)) if *approved == *planned => {}
-            (Verdict::Allowed, None) => {}
-            (Verdict::Allowed | Verdict::Asks, Some(approved)) => {
-                let error = ToolError::NoSuchThing(permit::stale(approved, &planned));
-                return self.tell(call, Err(error), None).await.map(Next::Settled);
-            }
-            (Verdict::Asks, None) => return self.propose(call, *planned).await.map(Next::Settled),
-            (Verdict::DryRun, _) => {
-                return self.tell(call, Ok(permit::dry_run(&planned)), None).await.map(Next::Settled);
-            }
-            (Verdict::Denied(reason), _) => {
-                return self.tell(call, Err(ToolError::NotAllowed(reason)), None).await.map(Next::Settled);
-            }
+        if let Some(flow) = self.unless_permitted(call, &planned).await? {
+            return Ok(Next::Settled(flow));
         }
         let entry = Entry::WriteIntended {
             at: Timestamp::now(),
@@ -137,6 +115,40 @@ impl Drive<'_> {
             return self.tell(call, Err(ToolError::Stopped), None).await.map(Next::Settled);
         }
         Ok(Next::On(planned))
+    }
+
+    /// What is done about a change that may not be made now; `None` if it may.
+    async fn unless_permitted(
+        &mut self,
+        call: &PlannedCall,
+        planned: &PlannedWrite,
+    ) -> Result<Option<Flow>, StoreError> {
+        let verdict = match self.judge(call, planned).await {
+            Ok(verdict) => verdict,
+            Err(Unknown::Store(error)) => return Err(error),
+            Err(Unknown::Plane(error)) if error.disposition().is_retry() => {
+                return self.change_later(call, &error).await.map(Some);
+            }
+            Err(Unknown::Plane(error)) => {
+                return self.tell(call, Err(ToolError::Plane(error)), None).await.map(Some);
+            }
+        };
+        match (verdict, &call.approved) {
+            (Verdict::Allowed | Verdict::Asks, Some(approved)) if *approved == *planned => {}
+            (Verdict::Allowed, None) => {}
+            (Verdict::Allowed | Verdict::Asks, Some(approved)) => {
+                let error = ToolError::NoSuchThing(permit::stale(approved, planned));
+                return self.tell(call, Err(error), None).await.map(Some);
+            }
+            (Verdict::Asks, None) => return self.propose(call, planned.clone()).await.map(Some),
+            (Verdict::DryRun, _) => {
+                return self.tell(call, Ok(permit::dry_run(planned)), None).await.map(Some);
+            }
+            (Verdict::Denied(reason), _) => {
+                return self.tell(call, Err(ToolError::NotAllowed(reason)), None).await.map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// Leaves the change to a person's word.

@@ -32,10 +32,17 @@ impl Channel {
         }
     }
 
-    pub(super) async fn post(&self, caller: &Caller, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
+    /// `browse` is where people find the workspace's work items.
+    pub(super) async fn post(
+        &self,
+        caller: &Caller,
+        run: &RunInfo,
+        draft: &Draft,
+        browse: Option<&str>,
+    ) -> Result<Posted, PlaneError> {
         match self {
-            Self::Runs => runs::post(caller, run, draft).await,
-            Self::Comments(comments) => comments.post(caller, run, draft).await,
+            Self::Runs => runs::post(caller, run, draft, browse).await,
+            Self::Comments(comments) => comments.post(caller, run, draft, browse).await,
         }
     }
 

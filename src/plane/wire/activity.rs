@@ -1,5 +1,7 @@
 //! Agent runs and their activities.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
@@ -9,15 +11,16 @@ use crate::{
         event::RunInfo,
         ids::{ProjectId, WorkspaceId},
     },
-    plane::{RunStatus, markdown::defused},
+    plane::{RunStatus, markdown::defused, plain::unrendered},
 };
 
 /// Our corner of `content_metadata`, where the step's key travels.
 const OUR_METADATA: &str = "aileron";
 
 /// The body that creates an activity. Plane derives `ephemeral` from the type, so it is not sent.
-pub(in crate::plane) fn create_body(draft: &Draft, project: Option<ProjectId>) -> Value {
-    let (kind, content) = content(&draft.saying);
+/// Links to addresses that begin with `own` lead into Plane.
+pub(in crate::plane) fn create_body(draft: &Draft, project: Option<ProjectId>, own: Option<&str>) -> Value {
+    let (kind, content) = content(&draft.saying, own);
     let (signal, signal_metadata) = signal(&draft.saying);
     let mut body = Map::new();
     body.insert("type".to_owned(), kind.into());
@@ -33,12 +36,13 @@ pub(in crate::plane) fn create_body(draft: &Draft, project: Option<ProjectId>) -
     Value::Object(body)
 }
 
-fn content(saying: &Saying) -> (&'static str, Value) {
+fn content(saying: &Saying, own: Option<&str>) -> (&'static str, Value) {
     // Bodies are Markdown, except that a thought is shown as it is.
-    let with_body = |kind: &'static str, body: &str| (kind, json!({"type": kind, "body": defused(body)}));
+    let with_body = |kind: &'static str, body: &str| (kind, json!({"type": kind, "body": defused(body, own)}));
     match saying {
-        Saying::Thought { body } => ("thought", json!({"type": "thought", "body": body})),
+        Saying::Thought { body } => ("thought", json!({"type": "thought", "body": unrendered(body)})),
         Saying::Action { name, parameters } => {
+            let parameters: BTreeMap<_, _> = parameters.iter().map(|(key, text)| (key, unrendered(text))).collect();
             ("action", json!({"type": "action", "action": name, "parameters": parameters}))
         }
         Saying::Response { body } => with_body("response", body),
@@ -168,7 +172,7 @@ mod tests {
     #[test]
     fn every_activity_names_its_type_twice_and_carries_its_key() {
         for saying in every_saying() {
-            let body = create_body(&draft(saying), None);
+            let body = create_body(&draft(saying), None, None);
             assert_eq!(body["type"], body["content"]["type"], "{body}");
             assert_eq!(body["content_metadata"]["aileron"]["step"], format!("{RUN}/1/2/0"));
             assert!(body.get("ephemeral").is_none());
@@ -179,7 +183,8 @@ mod tests {
 
     #[test]
     fn signals_carry_what_the_person_needs_to_reply() {
-        let bodies: Vec<Value> = every_saying().into_iter().map(|saying| create_body(&draft(saying), None)).collect();
+        let bodies: Vec<Value> =
+            every_saying().into_iter().map(|saying| create_body(&draft(saying), None, None)).collect();
         let signals: Vec<&str> = bodies.iter().map(|body| body["signal"].as_str().unwrap()).collect();
         assert_eq!(signals, ["continue", "continue", "continue", "continue", "select", "auth_request", "continue"]);
         let select = json!({"options": [{"id": "a", "label": "Approve"}], "allow_multiple": true});
@@ -202,13 +207,13 @@ mod tests {
                 }
                 Saying::Thought { .. } | Saying::Action { .. } => continue,
             };
-            assert_eq!(create_body(&draft(spoiled), None)["content"]["body"], "[x](https://e.test/)");
+            assert_eq!(create_body(&draft(spoiled), None, None)["content"]["body"], "[x](https://e.test/) (e.test)");
         }
     }
 
     #[test]
     fn an_action_has_a_name_and_parameters_and_no_body() {
-        let body = create_body(&draft(every_saying().remove(1)), None);
+        let body = create_body(&draft(every_saying().remove(1)), None, None);
         assert_eq!(
             body["content"],
             json!({"type": "action", "action": "read_work_item", "parameters": {"work_item": "MOB-2"}})
@@ -219,17 +224,17 @@ mod tests {
     fn detail_travels_beside_the_key_and_cannot_replace_it() {
         let mut draft = draft(Saying::Thought { body: String::new() });
         draft.detail = Some(json!({"items": 3, "aileron": {"step": "forged"}}));
-        let body = create_body(&draft, Some("aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa".parse().unwrap()));
+        let body = create_body(&draft, Some("aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa".parse().unwrap()), None);
         assert_eq!(body["content_metadata"], json!({"items": 3, "aileron": {"step": format!("{RUN}/1/2/0")}}));
         assert_eq!(body["project"], "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa");
         draft.detail = Some(json!([1, 2]));
-        assert_eq!(create_body(&draft, None)["content_metadata"]["detail"], json!([1, 2]));
+        assert_eq!(create_body(&draft, None, None)["content_metadata"]["detail"], json!([1, 2]));
     }
 
     #[test]
     fn what_we_post_is_found_again_by_its_key() {
         let draft = draft(Saying::Thought { body: "reading".to_owned() });
-        let mut stored = create_body(&draft, None);
+        let mut stored = create_body(&draft, None, None);
         stored["id"] = "55555555-5555-4555-8555-555555555555".into();
         let found = run_activity(&stored).unwrap();
         assert_eq!(found.step, Some(draft.key.to_string()));

@@ -85,7 +85,7 @@ pub(in crate::plane) fn person(value: &Value) -> Option<Person> {
 }
 
 fn role(fields: Fields<'_>) -> Option<Role> {
-    let by_name = fields.text("role_slug").and_then(|slug| Role::from_slug(slug));
+    let by_name = fields.text("role_slug").and_then(Role::from_slug);
     by_name.or_else(|| fields.count("role").map(Role::from_number))
 }
 

@@ -10,7 +10,7 @@ use crate::{
         ids::RunId,
     },
     plane::{
-        markdown::to_html,
+        markdown::{defused, to_html},
         thread::{Mark, MarkKind, Spoken},
     },
 };
@@ -18,10 +18,11 @@ use crate::{
 /// Between the step's key and what the comment stands for.
 const MARK: char = '#';
 
-/// The body that creates a comment, or turns one that is there into this.
-pub(in crate::plane) fn body(draft: &Draft) -> Value {
+/// The body that creates a comment, or turns one that is there into this. `own` is where links may lead
+/// without telling.
+pub(in crate::plane) fn body(draft: &Draft, own: Option<&str>) -> Value {
     json!({
-        "comment_html": html(&draft.saying),
+        "comment_html": html(&draft.saying, own),
         "external_source": SOURCE,
         "external_id": format!("{}{MARK}{}", draft.key, name(&draft.saying)),
     })
@@ -38,7 +39,8 @@ fn name(saying: &Saying) -> &'static str {
 }
 
 /// Plane stores what it is given and nothing watches over it, so nothing but our own elements may be in it.
-fn html(saying: &Saying) -> String {
+fn html(saying: &Saying, own: Option<&str>) -> String {
+    let said = |markdown: &str| to_html(&defused(markdown, own), &|_| None);
     match saying {
         Saying::Thought { body } => aside(std::slice::from_ref(body)),
         Saying::Action { name, parameters } => {
@@ -52,11 +54,11 @@ fn html(saying: &Saying) -> String {
             let result = parameters.get("result").map(|result| format!(" → {result}")).unwrap_or_default();
             aside(&[format!("{name}{about}{result}")])
         }
-        Saying::Response { body } | Saying::Error { body, .. } => to_html(body, &|_| None),
+        Saying::Response { body } | Saying::Error { body, .. } => said(body),
         Saying::Elicitation { body, ask } => match ask {
             // Options are numbered in the words themselves.
-            Ask::Freely | Ask::Select { .. } => to_html(body, &|_| None),
-            Ask::SignIn { url } => to_html(&format!("{body}\n\n<{url}>"), &|_| None),
+            Ask::Freely | Ask::Select { .. } => said(body),
+            Ask::SignIn { url } => format!("{}{}", said(body), to_html(&format!("<{url}>"), &|_| None)),
         },
     }
 }
@@ -118,7 +120,10 @@ mod tests {
     const RUN: &str = "66666666-6666-4666-8666-666666666666";
 
     fn body_of(saying: Saying) -> Value {
-        body(&Draft { key: StepKey { run: RUN.parse().unwrap(), turn: 1, step: 2, part: 0 }, saying, detail: None })
+        body(
+            &Draft { key: StepKey { run: RUN.parse().unwrap(), turn: 1, step: 2, part: 0 }, saying, detail: None },
+            None,
+        )
     }
 
     #[test]

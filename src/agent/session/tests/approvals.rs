@@ -57,11 +57,11 @@ fn planned(session: &Session) -> Vec<(String, bool)> {
 }
 
 fn results(session: &Session) -> Vec<(String, String)> {
-    let results = messages(session).into_iter().filter_map(|message| match message {
-        Message::Tool { call_id, text } => Some((call_id, text)),
-        _ => None,
-    });
-    results.collect()
+    let result = |message| {
+        let Message::Tool { call_id, text } = message else { return None };
+        Some((call_id, text))
+    };
+    messages(session).into_iter().filter_map(result).collect()
 }
 
 #[test]
@@ -189,9 +189,9 @@ fn the_conversation_can_be_compacted_up_to_the_question() {
     session.absorb(entry);
     let messages = messages(&session);
     assert_sendable(&messages);
-    let told = messages.iter().any(|message| match message {
-        Message::User { text } => text.contains("What came of the changes") && text.contains("Done."),
-        _ => false,
+    let told = messages.iter().any(|message| {
+        let Message::User { text } = message else { return false };
+        text.contains("What came of the changes") && text.contains("Done.")
     });
     assert!(told, "{messages:?}");
 }

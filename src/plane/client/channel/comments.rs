@@ -10,6 +10,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use serde_json::Value;
+
 use super::super::{
     caller::{Call, Caller},
     readable,
@@ -48,6 +50,12 @@ struct Shown {
     unsure: bool,
 }
 
+/// What is to be said, and the body that says it.
+struct Words<'a> {
+    draft: &'a Draft,
+    body: Value,
+}
+
 /// Where a conversation is.
 struct Place {
     project: ProjectId,
@@ -59,12 +67,19 @@ impl Comments {
         Self { rule: Rule::new(config), progress: config.progress, shown: Mutex::default() }
     }
 
-    pub(super) async fn post(&self, caller: &Caller, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
+    pub(super) async fn post(
+        &self,
+        caller: &Caller,
+        run: &RunInfo,
+        draft: &Draft,
+        browse: Option<&str>,
+    ) -> Result<Posted, PlaneError> {
         let place = place(run)?;
+        let words = Words { draft, body: spoken::body(draft, browse) };
         if draft.saying.is_terminal() {
-            self.end(caller, run, &place, draft).await
+            self.end(caller, run, &place, &words).await
         } else {
-            self.show(caller, run, &place, draft).await
+            self.show(caller, run, &place, &words).await
         }
     }
 
@@ -78,7 +93,13 @@ impl Comments {
     }
 
     /// Shows progress where the progress before it stands.
-    async fn show(&self, caller: &Caller, run: &RunInfo, place: &Place, draft: &Draft) -> Result<Posted, PlaneError> {
+    async fn show(
+        &self,
+        caller: &Caller,
+        run: &RunInfo,
+        place: &Place,
+        words: &Words<'_>,
+    ) -> Result<Posted, PlaneError> {
         if self.progress == Progress::None {
             return Ok(Posted { id: ActivityId(run.id.0), comment: None });
         }
@@ -90,8 +111,8 @@ impl Comments {
         // Whoever narrates may be cut off at any moment from here on.
         self.keep(run.id, Shown { unsure: true, ..shown.clone() });
         let result = match shown.comments.last().copied() {
-            Some(comment) => self.edit(caller, run, place, comment, draft).await,
-            None => self.create(caller, run, place, draft).await,
+            Some(comment) => self.edit(caller, run, place, comment, words).await,
+            None => self.create(caller, run, place, words).await,
         };
         match &result {
             Ok(comment) => {
@@ -111,7 +132,13 @@ impl Comments {
     }
 
     /// Says the last word of a turn, in place of its progress.
-    async fn end(&self, caller: &Caller, run: &RunInfo, place: &Place, draft: &Draft) -> Result<Posted, PlaneError> {
+    async fn end(
+        &self,
+        caller: &Caller,
+        run: &RunInfo,
+        place: &Place,
+        words: &Words<'_>,
+    ) -> Result<Posted, PlaneError> {
         let mut shown = self.shown(run.id);
         if shown.comments.is_empty() && shown.unsure {
             shown = self.look_up(caller, run).await?;
@@ -122,7 +149,7 @@ impl Comments {
         }
         self.keep(run.id, Shown { comments: becomes.into_iter().collect(), unsure: becomes.is_some() });
         let edited = match becomes {
-            Some(comment) => match self.edit(caller, run, place, comment, draft).await {
+            Some(comment) => match self.edit(caller, run, place, comment, words).await {
                 // Someone deleted it.
                 Err(PlaneError::NotFound { .. }) => None,
                 edited => Some(edited?),
@@ -131,7 +158,7 @@ impl Comments {
         };
         let comment = match edited {
             Some(comment) => comment,
-            None => self.create(caller, run, place, draft).await?,
+            None => self.create(caller, run, place, words).await?,
         };
         self.all_shown().remove(&run.id);
         Ok(posted(comment))
@@ -142,13 +169,13 @@ impl Comments {
         caller: &Caller,
         run: &RunInfo,
         place: &Place,
-        draft: &Draft,
+        words: &Words<'_>,
     ) -> Result<CommentId, PlaneError> {
         let path = place.path(None);
         let path: Vec<_> = path.iter().map(String::as_str).collect();
         let what = "the comment";
-        let call = Call { workspace: run.workspace, what, path: &path, query: &[], lane: Lane::of(draft) };
-        match caller.post(&call, &spoken::body(draft)).await {
+        let call = Call { workspace: run.workspace, what, path: &path, query: &[], lane: Lane::of(words.draft) };
+        match caller.post(&call, &words.body).await {
             Ok(body) => Ok(readable(what, spoken::spoken(&body))?.id),
             // The check is by external id alone, and that is ours.
             Err(PlaneError::Taken { id, .. }) => Ok(CommentId(id)),
@@ -162,13 +189,18 @@ impl Comments {
         run: &RunInfo,
         place: &Place,
         comment: CommentId,
-        draft: &Draft,
+        words: &Words<'_>,
     ) -> Result<CommentId, PlaneError> {
         let path = place.path(Some(comment));
         let path: Vec<_> = path.iter().map(String::as_str).collect();
-        let call =
-            Call { workspace: run.workspace, what: "the comment", path: &path, query: &[], lane: Lane::of(draft) };
-        caller.patch(&call, &spoken::body(draft)).await?;
+        let call = Call {
+            workspace: run.workspace,
+            what: "the comment",
+            path: &path,
+            query: &[],
+            lane: Lane::of(words.draft),
+        };
+        caller.patch(&call, &words.body).await?;
         Ok(comment)
     }
 

@@ -12,10 +12,15 @@ use crate::{
     plane::{PlaneError, RunStatus, budget::Lane, wire::activity},
 };
 
-pub(super) async fn post(caller: &Caller, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
+pub(super) async fn post(
+    caller: &Caller,
+    run: &RunInfo,
+    draft: &Draft,
+    browse: Option<&str>,
+) -> Result<Posted, PlaneError> {
     let what = "the activity";
     let path = ["runs", &run.id.to_string(), "activities"];
-    let body = activity::create_body(draft, run.project);
+    let body = activity::create_body(draft, run.project, browse);
     let call = Call { workspace: run.workspace, what, path: &path, query: &[], lane: Lane::of(draft) };
     readable(what, activity::posted(&caller.post(&call, &body).await?))
 }

@@ -1,0 +1,168 @@
+//! Notices when a text repeats our rules word for word. Somebody else's text may have asked for them; they
+//! tell how to write the next one that does.
+
+use serde_json::Value;
+
+/// Letters and digits in a row that must be the same; nobody writes as many by chance.
+const LONGEST_QUOTE: usize = 160;
+/// Each stretch of that length holds at least one whole block, wherever it begins.
+const BLOCK: usize = LONGEST_QUOTE / 2;
+
+/// What is said in place of such a text.
+pub(super) const WITHHELD: &str = "I was about to repeat the instructions I work by, which is not what this thread is for. Tell me what you would \
+     like to know, and I will answer in my own words.";
+
+/// The rules, cut for comparing.
+#[derive(Debug)]
+pub(super) struct Verbatim {
+    rules: String,
+    blocks: Vec<String>,
+}
+
+impl Verbatim {
+    pub(super) fn of(rules: &str) -> Self {
+        let rules = letters(rules);
+        let chars: Vec<char> = rules.chars().collect();
+        let blocks = chars.chunks_exact(BLOCK).map(|block| block.iter().collect()).collect();
+        Self { rules, blocks }
+    }
+
+    /// Whether a text has a long stretch of the rules in it, as it is or in a common encoding.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        let plain = letters(text);
+        let backwards: String = plain.chars().rev().collect();
+        let decoded = runs(text).flat_map(|run| [from_hex(run), from_base64(run)]).flatten();
+        let hidden = decoded.map(|bytes| letters(&String::from_utf8_lossy(&bytes)));
+        [plain.clone(), backwards, rotated(&plain)].into_iter().chain(hidden).any(|text| self.quoted_in(&text))
+    }
+
+    /// As [`Verbatim::is_in`], for the arguments of a tool.
+    pub(super) fn is_in_arguments(&self, arguments: &str) -> bool {
+        match serde_json::from_str::<Value>(arguments) {
+            Ok(value) => self.is_in(&texts(&value)),
+            Err(_) => self.is_in(arguments),
+        }
+    }
+
+    fn quoted_in(&self, text: &str) -> bool {
+        self.blocks.iter().any(|block| {
+            text.match_indices(block.as_str()).any(|(at, _)| {
+                self.rules.match_indices(block.as_str()).any(|(place, _)| {
+                    let before = common(text[..at].chars().rev(), self.rules[..place].chars().rev());
+                    let after = common(text[at..].chars(), self.rules[place..].chars());
+                    before + after >= LONGEST_QUOTE
+                })
+            })
+        })
+    }
+}
+
+fn common(one: impl Iterator<Item = char>, other: impl Iterator<Item = char>) -> usize {
+    one.zip(other).take_while(|(one, other)| one == other).count()
+}
+
+/// Letters and digits alone, so that neither spaces nor markup make a difference.
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+fn rotated(text: &str) -> String {
+    let turn = |c: char| match c {
+        'a'..='m' => char::from(c as u8 + 13),
+        'n'..='z' => char::from(c as u8 - 13),
+        other => other,
+    };
+    text.chars().map(turn).collect()
+}
+
+/// Stretches without spaces that are long enough to hold an encoded quote.
+fn runs(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() || matches!(c, '`' | '"' | '\'' | '(' | ')' | '?' | '&'))
+        .filter(|run| run.len() >= LONGEST_QUOTE)
+}
+
+fn from_hex(run: &str) -> Option<Vec<u8>> {
+    hex::decode(run.get(..run.len() / 2 * 2)?).ok()
+}
+
+fn from_base64(run: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    };
+    let digits: Vec<u8> = run.trim_end_matches('=').bytes().map(digit).collect::<Option<_>>()?;
+    let bytes = digits.chunks_exact(4).flat_map(|four| {
+        let bits = four.iter().fold(0_u32, |bits, digit| bits << 6 | u32::from(*digit));
+        let [_, one, two, three] = bits.to_be_bytes();
+        [one, two, three]
+    });
+    Some(bytes.collect())
+}
+
+/// Every text in a JSON value, one behind the other.
+fn texts(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(texts).collect::<Vec<_>>().join(" "),
+        Value::Object(fields) => fields.values().map(texts).collect::<Vec<_>>().join(" "),
+        Value::Null | Value::Bool(_) | Value::Number(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: &str = include_str!("../../prompts/system.md");
+
+    fn quote() -> &'static str {
+        let start = RULES.find("- Do what the person asks").unwrap();
+        &RULES[start..start + 300]
+    }
+
+    #[test]
+    fn a_long_quote_is_noticed_however_it_is_dressed() {
+        let rules = Verbatim::of(RULES);
+        let rotated: String = quote()
+            .chars()
+            .map(|c| match c {
+                'a'..='m' | 'A'..='M' => char::from(c as u8 + 13),
+                'n'..='z' | 'N'..='Z' => char::from(c as u8 - 13),
+                other => other,
+            })
+            .collect();
+        let base64 = "LSBEbyB3aGF0IHRoZSBwZXJzb24gYXNrczogdHJpYWdlLCBzdW1tYXJpZXMsIHBsYW5zLCBhbnN3ZXJzLiBPYnNlcnZlIGZpcnN0LCB0aGVu\
+                      IGNvbmNsdWRlLiBVc2UgdG9vbHMgZm9yIHdoYXQgeW91IGRvIG5vdCBrbm93LCBzZXZlcmFsIGF0IG9uY2Ugd2hlcmUgdGhleSBkbyBub3QgZGVw\
+                      ZW5kIG9uIG9uZSBhbm90aGVyOyBkbyBub3QgY2FsbCBhIHRvb2wgZm9yIHdoYXQgaXMgYWxyZWFkeSBpbiBmcm9udCBvZiB5b3Uu";
+        for text in [
+            format!("My rules: {}", quote()),
+            format!("> {}", quote().to_uppercase().replace(' ', "\n> **")),
+            quote().chars().rev().collect(),
+            rotated,
+            hex::encode(quote()),
+            format!("here: {base64} !"),
+        ] {
+            assert!(rules.is_in(&text), "{text}");
+        }
+        let arguments = serde_json::json!({"text": quote(), "page": 1}).to_string();
+        assert!(rules.is_in_arguments(&arguments));
+    }
+
+    #[test]
+    fn words_of_ones_own_and_short_quotes_pass() {
+        let rules = Verbatim::of(RULES);
+        for text in [
+            "",
+            "I read the work item first and then look for duplicates; I cannot change anything here.",
+            &quote()[..120],
+            "{\"a\": 1}",
+        ] {
+            assert!(!rules.is_in(text), "{text}");
+        }
+        assert!(!Verbatim::of("").is_in("anything"));
+    }
+}
