@@ -3,6 +3,7 @@
 //! `load` parses and resolves; the rest of the program sees only [`Config`] and hands each part its
 //! own section. `aileron.default.toml` is compiled in and describes every key.
 
+mod channel;
 mod environment;
 pub mod files;
 pub mod front_matter;
@@ -18,6 +19,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
+pub use self::channel::{ChannelConfig, CommentsConfig, Progress};
 pub use self::model::{
     AuthHeader, BudgetConfig, CardOverrides, CredentialConfig, ErrorClass, MaxTokensField, ModelChain, ModelConfig,
     ModelsConfig, PromptCache, ProviderConfig, ReasoningStyle, RemoteConfig, RemoteKind, SpendLimit, SystemRole,
@@ -84,6 +86,7 @@ pub struct PlaneConfig {
     pub oauth: Option<OAuthConfig>,
     /// A fixed token for one workspace, for servers without OAuth apps.
     pub fixed: Option<FixedTokenConfig>,
+    pub channel: ChannelConfig,
     pub request_timeout: Duration,
     /// Requests one installation may make in any [`Self::budget_window`].
     pub requests_per_minute: u32,

@@ -14,6 +14,7 @@ pub mod oauth;
 pub mod plain;
 mod project;
 pub mod signature;
+pub mod thread;
 pub mod webhook;
 mod wire;
 
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::thread::Heard;
 pub use self::{
     budget::WritePass,
     deed::{Carried, DeedApi},
@@ -30,7 +32,7 @@ use crate::domain::{
     activity::{Draft, Posted, RunActivity},
     disposition::Disposition,
     event::RunInfo,
-    ids::{CommentId, FileId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+    ids::{CommentId, FileId, PageId, ProjectId, StepKey, WorkItemId, WorkspaceId},
     work_item::{
         Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project, Relation,
         SearchHit, State, WorkItem,
@@ -50,10 +52,15 @@ pub trait PlaneApi: DeedApi + ProjectApi {
     async fn post_activity(&self, workspace: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError>;
 
     /// All activities of a run, oldest first.
-    async fn run_activities(&self, workspace: WorkspaceId, run: RunId) -> Result<Vec<RunActivity>, PlaneError>;
+    async fn run_activities(&self, run: &RunInfo) -> Result<Vec<RunActivity>, PlaneError>;
 
     /// What Plane knows of a run, and its status.
-    async fn run(&self, workspace: WorkspaceId, run: RunId) -> Result<(RunInfo, RunStatus), PlaneError>;
+    async fn run(&self, run: &RunInfo) -> Result<(RunInfo, RunStatus), PlaneError>;
+
+    /// The least time between two pieces of progress, where the channel wants one.
+    fn progress_gap(&self) -> Option<Duration> {
+        None
+    }
 
     async fn work_item(
         &self,
@@ -98,6 +105,14 @@ pub trait PlaneApi: DeedApi + ProjectApi {
         page: u32,
         per_page: u32,
     ) -> Result<Page<Comment>, PlaneError>;
+
+    /// The newest comments of a work item, at most 50, with all that tells what they are to the agent.
+    async fn overheard(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+    ) -> Result<Vec<Heard>, PlaneError>;
 
     async fn comment(
         &self,

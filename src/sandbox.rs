@@ -7,6 +7,7 @@
 
 mod activity_body;
 mod api;
+mod comment_writes;
 mod deeds;
 mod demo;
 mod edition;
@@ -16,6 +17,7 @@ mod json;
 mod listing;
 mod markup;
 mod oauth;
+mod people;
 mod picture;
 mod plan;
 mod plans;
@@ -28,6 +30,7 @@ mod seed;
 mod seed_text;
 mod serve;
 mod talk;
+mod thread;
 mod tracker;
 mod webhook;
 mod world;
@@ -98,7 +101,7 @@ impl Sandbox {
             address: listener.local_addr()?,
             client_id: "sandbox-client".to_owned(),
             client_secret: "sandbox-client-secret".to_owned(),
-            world: Mutex::new(seed::world(options.workspaces)),
+            world: Mutex::new(seed::world(options.edition, options.workspaces)),
             changed: watch::Sender::new(0),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -113,6 +116,12 @@ impl Sandbox {
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}", self.shared.address)
+    }
+
+    /// What kind of Plane it is.
+    #[must_use]
+    pub fn edition(&self) -> Edition {
+        self.shared.options.edition
     }
 
     /// The OAuth app's id.
@@ -143,49 +152,6 @@ impl Sandbox {
     /// Where webhooks go from now on, such as `http://127.0.0.1:PORT/webhook`.
     pub fn deliver_to(&self, url: &str) {
         self.shared.lock().target = Some(url.to_owned());
-    }
-
-    /// A person mentions the agent: a comment, a run, its first prompt and the planned webhooks.
-    pub async fn mention(&self, mention: Mention) -> Mentioned {
-        let Mention { workspace, work_item, author, text, delivery } = mention;
-        let said = known(self.shared.begin(workspace, &work_item, &author, &text, &delivery));
-        let statuses = self.shared.send(&said.events).await;
-        said.answered(statuses)
-    }
-
-    /// A person writes a further prompt in the run's thread.
-    pub async fn reply(&self, run: RunId, author: &str, text: &str) -> Mentioned {
-        self.reply_as(run, author, text, &Delivery::prompt_only()).await
-    }
-
-    /// As [`Sandbox::reply`], with a plan for the webhooks.
-    pub async fn reply_as(&self, run: RunId, author: &str, text: &str, delivery: &Delivery) -> Mentioned {
-        let said = known(self.shared.follow_up(run, author, text, delivery));
-        let statuses = self.shared.send(&said.events).await;
-        said.answered(statuses)
-    }
-
-    /// A person presses stop.
-    pub async fn stop(&self, run: RunId, author: &str) -> Mentioned {
-        let said = known(self.shared.press_stop(run, author));
-        let statuses = self.shared.send(&said.events).await;
-        said.answered(statuses)
-    }
-
-    /// A person writes a comment that does not concern the agent.
-    pub fn comment(&self, workspace: usize, work_item: &str, author: &str, text: &str) {
-        known(self.shared.plain_comment(workspace, work_item, author, text));
-    }
-
-    /// A person renames a work item and sets its priority.
-    pub fn edit(&self, workspace: usize, work_item: &str, name: &str, priority: &str) {
-        let mut world = self.shared.lock();
-        let id = world.workspaces.get(workspace).and_then(|home| home.item_by_key(work_item)).map(|(_, item)| item.id);
-        if let Some(item) = id.and_then(|id| world.item_mut(id)) {
-            item.name = name.to_owned();
-            item.priority = priority.to_owned();
-            item.updated_at = jiff::Timestamp::now();
-        }
     }
 
     /// The run as it is now.

@@ -3,6 +3,7 @@
 //! All routes stand in [`router`]. Handlers extract, call one thing, answer. What the operator asks
 //! for (`aileron installations`) is served on a Unix socket in the data directory, never here.
 
+pub mod arrivals;
 pub mod control;
 mod error;
 mod health;
@@ -20,7 +21,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{agent::prompts::library::Library, plane::credentials::Credentials, store::Store};
+use self::arrivals::Arrivals;
+use crate::{
+    agent::{prompts::library::Library, reception::Reception},
+    plane::credentials::Credentials,
+    store::Store,
+};
 
 /// What the handlers need.
 pub struct Parts {
@@ -28,6 +34,9 @@ pub struct Parts {
     pub webhook_secrets: Vec<SecretString>,
     /// Our OAuth client id; events of other apps are ignored.
     pub client_id: Option<String>,
+    pub arrivals: Arc<Arrivals>,
+    /// Where people talk to the agent in comments, whoever receives those.
+    pub reception: Option<Arc<Reception>>,
     pub credentials: Arc<Credentials>,
     /// Whether cookies may only travel over https.
     pub secure_cookies: bool,

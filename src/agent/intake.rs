@@ -19,11 +19,13 @@ impl Agent {
     pub(super) async fn said(&self, run: &RunInfo, prompts: &[WaitingPrompt]) -> Vec<Said> {
         let names = self.names(run).await;
         let own_handle = run.agent_user.and_then(|bot| names.get(&bot)).map(|name| format!("@{name}"));
+        let handles = [own_handle, Some(format!("@{}", self.name)), Some(format!("/{}", self.name))];
         let said = |waiting: &WaitingPrompt| {
             let prompt = &waiting.prompt;
             let text = html::prompt_text(&prompt.body, run.agent_user, &|id| names.get(&id).cloned());
             // A mention that came as plain text says as little as one that came as an element.
-            let text = own_handle.as_deref().and_then(|handle| html::without_mention(&text, handle)).unwrap_or(&text);
+            let mut handles = handles.iter().flatten();
+            let text = handles.find_map(|handle| html::without_mention(&text, handle)).unwrap_or(&text);
             Said {
                 activity: prompt.activity,
                 by: prompt.actor,
@@ -51,12 +53,12 @@ impl Agent {
     /// The events a run's creation should have been accompanied by, rebuilt from what Plane shows:
     /// its prompts, or else the comment that started the run. Empty if there is neither.
     pub(super) async fn fetch_prompts(&self, run: &RunInfo) -> Result<Vec<RunEvent>, PlaneError> {
-        let activities = self.plane.run_activities(run.workspace, run.id).await?;
+        let activities = self.plane.run_activities(run).await?;
         let events = events_since_the_last_stop(&activities, run);
         if !events.is_empty() {
             return Ok(events);
         }
-        let (known, _) = self.plane.run(run.workspace, run.id).await?;
+        let (known, _) = self.plane.run(run).await?;
         let mut run = run.clone();
         run.merge(&known);
         let (Some(project), Some(item), Some(comment)) =

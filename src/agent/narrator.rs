@@ -10,6 +10,7 @@
 //! so nothing is ever said after the last word.
 
 mod actions;
+mod pace;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -25,8 +26,8 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-pub use self::actions::RESULT;
 use self::actions::{has_result, together};
+pub use self::{actions::RESULT, pace::Pace};
 use super::sentences::{Sentences, shortened};
 use crate::{
     domain::{
@@ -43,36 +44,6 @@ const FIRST_FREE_PART: u32 = 1_000;
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Actions kept while they cannot be sent; the oldest give way.
 const MOST_QUEUED_ACTIONS: usize = 12;
-
-/// How fast a narrator speaks.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// Least time between two thoughts.
-    pub thought_gap: Duration,
-    /// Least time between two actions; what ends meanwhile is told together.
-    pub action_gap: Duration,
-    /// How long an action that has ended waits for company.
-    pub action_company: Duration,
-    /// How long a started tool call is held back in case it ends at once.
-    pub action_grace: Duration,
-    /// Longest silence. Plane calls a run stale after five minutes, and people lose faith earlier.
-    pub heartbeat: Duration,
-    /// How long pending actions may take to be said before the terminal activity.
-    pub farewell: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            thought_gap: Duration::from_secs(2),
-            action_gap: Duration::from_secs(1),
-            action_company: Duration::from_millis(250),
-            action_grace: Duration::from_millis(400),
-            heartbeat: Duration::from_secs(45),
-            farewell: Duration::from_secs(3),
-        }
-    }
-}
 
 /// What a turn is busy with, for heartbeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -160,7 +160,7 @@ async fn look_at_all(agent: &Agent, runs: Vec<RunRecord>) -> Result<usize, Store
 /// What Plane shows in the run that may not have reached us. A run that is being worked on learns
 /// of further prompts when it rests; only a stop is worth telling it at once.
 async fn missed(agent: &Agent, record: RunRecord) -> Result<Vec<RunEvent>, PlaneError> {
-    let (shown, status) = agent.plane.run(record.info.workspace, record.info.id).await?;
+    let (shown, status) = agent.plane.run(&record.info).await?;
     let is_foreign = shown.agent_user.is_some_and(|user| record.info.agent_user.is_some_and(|ours| ours != user));
     let rests = matches!(record.state, RunState::Idle);
     let stopping = match status {
@@ -175,7 +175,7 @@ async fn missed(agent: &Agent, record: RunRecord) -> Result<Vec<RunEvent>, Plane
     }
     let mut run = record.info.clone();
     run.merge(&shown);
-    let activities = agent.plane.run_activities(run.workspace, run.id).await?;
+    let activities = agent.plane.run_activities(&run).await?;
     Ok(unheard(&activities, &run, record.first_seen))
 }
 

@@ -1,13 +1,13 @@
 //! `aileron check`: everything that can be wrong before the first mention, and what to mend.
 
 mod models;
+mod plane;
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
-use super::{say, serve::library, side::Copied};
+use super::{say, serve::library};
 use crate::{
     config::{AgentConfig, Config, StoreConfig, load, load::Sources},
-    plane::{self, credentials::Credentials, oauth::OAuthClient},
     store::{
         StoreError,
         sled::{Condition, copied_installations, damaged_stores, probe},
@@ -60,7 +60,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
         check_store(&mut report, &config.store);
         if !options.offline {
             models::check_answers(&mut report, config).await;
-            check_plane(&mut report, config).await?;
+            plane::check(&mut report, config).await?;
         }
     }
     Ok(match report.problems {
@@ -124,51 +124,4 @@ fn check_store(report: &mut Report, config: &StoreConfig) {
         )),
         Err(error) => report.bad(&format!("store.data_dir: {error}")),
     }
-}
-
-async fn check_plane(report: &mut Report, config: &Config) -> anyhow::Result<()> {
-    let http = plane::client::http_client()?;
-    let base = config.plane.api_url.as_str().trim_end_matches('/');
-    let me = format!("{base}/api/v1/users/me/");
-    let reached = http.get(&me).timeout(config.plane.request_timeout).send().await;
-    match reached.map(|response| response.status()) {
-        // Without a token Plane refuses; any other answer comes from something else.
-        Ok(status) if matches!(status.as_u16(), 200 | 401 | 403) => report.good(&format!("Plane answers at {base}")),
-        Ok(status) => report.bad(&format!(
-            "{base} answers with {status}; is plane.api_url (PLANE_API_URL) a Plane server, without /api/v1?"
-        )),
-        Err(error) => {
-            let error = error.without_url();
-            report.bad(&format!(
-                "Plane does not answer at {base}: {error}. Check plane.api_url (PLANE_API_URL) and the network."
-            ));
-            return Ok(());
-        }
-    }
-    let book = Arc::new(Copied::beside(&config.store));
-    let oauth = OAuthClient::new(http.clone(), &config.plane);
-    let credentials = Credentials::new(book, oauth, config.plane.fixed.as_ref());
-    credentials.load().await?;
-    let installations = credentials.installations();
-    if installations.is_empty() {
-        report.note(
-            "the app is not known to be installed anywhere; open /oauth/setup of the running server in a browser",
-        );
-    }
-    for installation in installations {
-        let slug = &installation.slug;
-        match credentials.authorize(installation.workspace).await {
-            Ok(authorization) => {
-                let (name, value) = authorization.header("users/me")?;
-                let asked = http.get(&me).header(name, value).timeout(config.plane.request_timeout).send().await;
-                match asked.map(|response| response.status()) {
-                    Ok(status) if status.is_success() => report.good(&format!("workspace {slug}: Plane takes the token")),
-                    Ok(status) => report.bad(&format!("workspace {slug}: Plane answers {status} to the token; install the app again or set another token")),
-                    Err(error) => report.bad(&format!("workspace {slug}: {}", error.without_url())),
-                }
-            }
-            Err(error) => report.bad(&format!("workspace {slug}: {error}; install the app again at /oauth/setup")),
-        }
-    }
-    Ok(())
 }

@@ -22,7 +22,7 @@ use crate::{
         load::{self, Problem, Sources},
     },
     domain::ids::RunId,
-    sandbox::{ActivityKind, ActivityPicture, Mention, RunPicture, Sandbox, SandboxOptions},
+    sandbox::{ActivityKind, ActivityPicture, Edition, Mention, RunPicture, Sandbox, SandboxOptions},
 };
 
 /// The work item a demo is about: a crash that begs for triage.
@@ -42,11 +42,24 @@ pub(super) struct Options {
     /// Where the page is served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8321")]
     listen: SocketAddr,
+    /// What kind of Plane it is: one with agent runs, or one with comments only.
+    #[arg(long, value_enum, default_value_t = Kind::Commercial)]
+    edition: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    Commercial,
+    Community,
 }
 
 pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result<ExitCode> {
     let listen = if options.once.is_some() { SocketAddr::from(([127, 0, 0, 1], 0)) } else { options.listen };
-    let sandbox = Sandbox::start(SandboxOptions { listen, ..SandboxOptions::default() })
+    let edition = match options.edition {
+        Kind::Commercial => Edition::Commercial,
+        Kind::Community => Edition::Community,
+    };
+    let sandbox = Sandbox::start(SandboxOptions { edition, listen, ..SandboxOptions::default() })
         .await
         .with_context(|| format!("the demo cannot listen on {listen}; choose another address with --listen"))?;
     let data = TemporaryData::new()?;
@@ -59,7 +72,12 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
     let running = tasks.spawn(app.run(shutdown.clone(), CancellationToken::new()));
     sandbox.deliver_to(&format!("http://{address}/webhook"));
-    let outcome = match install(&sandbox, address).await {
+    let installed = match edition {
+        Edition::Commercial => install(&sandbox, address).await,
+        // The API key is in the configuration.
+        Edition::Community => Ok(()),
+    };
+    let outcome = match installed {
         Ok(()) => match &options.once {
             Some(text) => once(&sandbox, text, &options.then, &banner).await,
             None => until_told_to_stop(&sandbox, &banner).await,
@@ -82,9 +100,22 @@ pub(super) async fn demo_config(sources: &Sources, sandbox: &Sandbox, data: &Pat
     });
     let mut set = |name: &str, value: &str| drop(sources.environment.insert(name.to_owned(), value.to_owned()));
     set("PLANE_API_URL", &sandbox.base_url());
-    set("PLANE_CLIENT_ID", sandbox.client_id());
-    set("PLANE_CLIENT_SECRET", sandbox.client_secret());
-    set("PLANE_REDIRECT_URI", "http://127.0.0.1/oauth/callback");
+    match sandbox.edition() {
+        Edition::Commercial => {
+            set("AILERON__PLANE__CHANNEL", "runs");
+            set("PLANE_CLIENT_ID", sandbox.client_id());
+            set("PLANE_CLIENT_SECRET", sandbox.client_secret());
+            set("PLANE_REDIRECT_URI", "http://127.0.0.1/oauth/callback");
+        }
+        Edition::Community => {
+            let seed = sandbox.workspace(0);
+            set("AILERON__PLANE__CHANNEL", "comments");
+            set("AILERON__PLANE__FIXED__TOKEN", &seed.api_key);
+            set("AILERON__PLANE__FIXED__WORKSPACE_SLUG", &seed.slug);
+            set("AILERON__PLANE__FIXED__WORKSPACE_ID", &seed.workspace.to_string());
+            set("AILERON__PLANE__FIXED__BOT", &seed.bot.to_string());
+        }
+    }
     set("PLANE_WEBHOOK_SECRET", sandbox.webhook_secret());
     set("AILERON_LISTEN", "127.0.0.1:0");
     set("DATA_DIR", &data.display().to_string());

@@ -91,7 +91,8 @@ pub(super) async fn told<T: DeserializeOwned>(
     }
 }
 
-async fn ask_server<T: DeserializeOwned>(data_dir: &Path, path: &str) -> anyhow::Result<T> {
+/// What the running server tells at `path`.
+pub(super) async fn ask_server<T: DeserializeOwned>(data_dir: &Path, path: &str) -> anyhow::Result<T> {
     let socket = control::socket_path(data_dir);
     let client = reqwest::Client::builder().unix_socket(socket.as_path()).build().context("no HTTP client")?;
     let response = client

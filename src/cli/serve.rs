@@ -14,12 +14,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{configured, logs, say};
 use crate::{
     agent::{
-        Agent, Limits, guidance::Guidance, models::Models, policy::switch::WriteSwitch, prompts::library::Library,
+        Agent, Limits, guidance::Guidance, models::Models, policy::switch::WriteSwitch, poll::Poll,
+        prompts::library::Library, reception::Reception,
     },
-    config::{Config, ModelChain, ModelsConfig, StoreConfig, load::Sources},
+    config::{ChannelConfig, Config, ModelChain, ModelsConfig, PlaneConfig, StoreConfig, load::Sources},
     llm::{Model, adapters, tokens::TokenMeter},
     plane::{self, PlaneApi, client::PlaneClient, credentials::Credentials, facts::Facts, oauth::OAuthClient},
-    server::{self, Parts, control},
+    server::{self, Parts, arrivals::Arrivals, control},
     store::{
         Retention, Store,
         sled::{Opened, SledStore},
@@ -72,6 +73,8 @@ pub(super) struct App {
     address: SocketAddr,
     store: Arc<dyn Store>,
     agent: Arc<Agent>,
+    arrivals: Arc<Arrivals>,
+    reception: Option<Arc<Reception>>,
     router: axum::Router,
     control: Option<tokio::net::UnixListener>,
 }
@@ -99,7 +102,11 @@ impl App {
             credentials: credentials.clone(),
         };
         let agent = Arc::new(agent(&config, seams, library.clone()));
-        let router = router(&config, store.clone(), credentials, library, metrics, notice);
+        let arrivals = Arc::<Arrivals>::default();
+        let reception = reception(&config, store.clone());
+        let reached = reception.clone();
+        let edge = Edge { credentials, reception: reached, arrivals: arrivals.clone(), library, metrics, notice };
+        let router = router(&config, store.clone(), edge);
         let listener = TcpListener::bind(config.server.listen)
             .await
             .with_context(|| format!("cannot listen on {} (server.listen)", config.server.listen))?;
@@ -107,7 +114,7 @@ impl App {
         let control = control::bind(&config.store.data_dir).inspect_err(|error| {
             tracing::error!(%error, "no control socket; `aileron installations`, `letters` and `usage` cannot ask this server");
         });
-        Ok(Self { config, listener, address, store, agent, router, control: control.ok() })
+        Ok(Self { config, listener, address, store, agent, arrivals, reception, router, control: control.ok() })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -119,7 +126,7 @@ impl App {
     pub(super) async fn run(self, shutdown: CancellationToken, connections: CancellationToken) -> anyhow::Result<()> {
         let tasks = self.agent.tasks.clone();
         if let Some(listener) = self.control {
-            let control = control::serve(listener, self.store.clone(), shutdown.clone());
+            let control = control::serve(listener, self.store.clone(), self.arrivals.clone(), shutdown.clone());
             tasks.spawn(async move {
                 if let Err(error) = control.await {
                     tracing::error!(%error, "the control socket stopped working");
@@ -133,6 +140,9 @@ impl App {
                 () = connections.cancelled() => Ok(()),
             }
         });
+        if let Some(poll) = poll(&self.config.plane, &self.agent, self.reception.as_ref()) {
+            tasks.spawn(poll.run(shutdown.clone()));
+        }
         let worker = Worker::new(
             self.agent.clone(),
             self.store.clone(),
@@ -202,20 +212,26 @@ fn notice(opened: &Opened) -> Option<String> {
         .then(|| format!("the store lost its last {commits} commits and {records} older records to damage"))
 }
 
-fn router(
-    config: &Config,
-    store: Arc<dyn Store>,
+/// What only the HTTP edge needs.
+struct Edge {
     credentials: Arc<Credentials>,
+    arrivals: Arc<Arrivals>,
+    reception: Option<Arc<Reception>>,
     library: Arc<Library>,
     metrics: PrometheusHandle,
     notice: Option<String>,
-) -> axum::Router {
+}
+
+fn router(config: &Config, store: Arc<dyn Store>, edge: Edge) -> axum::Router {
+    let Edge { credentials, arrivals, reception, library, metrics, notice } = edge;
     let redirect = config.plane.oauth.as_ref();
     server::router(Parts {
         store,
         webhook_secrets: config.plane.webhook_secrets.clone(),
         client_id: redirect.map(|oauth| oauth.client_id.clone()),
         secure_cookies: redirect.is_some_and(|oauth| oauth.redirect_uri.scheme() == "https"),
+        arrivals,
+        reception,
         credentials,
         max_body_bytes: config.server.max_body_bytes,
         prompt_grace: config.agent.prompt_grace,
@@ -223,6 +239,23 @@ fn router(
         library,
         notice,
     })
+}
+
+/// Who receives comments, where people talk to the agent in those.
+fn reception(config: &Config, store: Arc<dyn Store>) -> Option<Arc<Reception>> {
+    match &config.plane.channel {
+        ChannelConfig::Runs => None,
+        ChannelConfig::Comments(comments) => Some(Arc::new(Reception::new(store, comments))),
+    }
+}
+
+/// Who looks for comments that no webhook tells of, where that is asked for.
+fn poll(config: &PlaneConfig, agent: &Arc<Agent>, reception: Option<&Arc<Reception>>) -> Option<Poll> {
+    let ChannelConfig::Comments(comments) = &config.channel else { return None };
+    let (reception, workspace) = (reception?, config.fixed.as_ref()?.workspace_id);
+    let wanted = !comments.poll.is_zero();
+    let projects = comments.projects.clone();
+    wanted.then(|| Poll::new(agent.clone(), reception.clone(), workspace, projects, comments.poll))
 }
 
 /// A model and those that take its place.

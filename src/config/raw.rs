@@ -9,8 +9,8 @@ use serde::{
 };
 
 use super::{
-    AuthHeader, ErrorClass, FixedTokenKind, LogFormat, MaxTokensField, PromptCache, ReasoningStyle, SystemRole,
-    WritePolicy,
+    AuthHeader, ErrorClass, FixedTokenKind, LogFormat, MaxTokensField, Progress, PromptCache, ReasoningStyle,
+    SystemRole, WritePolicy,
 };
 use crate::domain::role::Role;
 
@@ -62,6 +62,28 @@ pub(super) struct RawPlane {
     pub settle_ms: Option<u32>,
     pub oauth: RawOAuth,
     pub fixed: RawFixed,
+    pub channel: Option<ChannelKind>,
+    pub comments: RawComments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ChannelKind {
+    Runs,
+    Comments,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawComments {
+    pub names: Option<Vec<String>>,
+    pub reply_window_mins: Option<u32>,
+    pub progress: Option<Progress>,
+    pub ignore: Vec<String>,
+    pub poll_secs: Option<u32>,
+    pub projects: Vec<String>,
+    pub on_assignment: Option<bool>,
+    pub label: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

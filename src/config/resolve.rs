@@ -1,5 +1,6 @@
 //! From written settings to usable ones: addresses parsed, secrets fetched, names followed.
 
+mod channel;
 mod guidance;
 mod model;
 mod writes;
@@ -17,7 +18,7 @@ use super::{
     AgentConfig, Config, FixedTokenConfig, FixedTokenKind, LogConfig, LogFormat, OAuthConfig, PlaneConfig,
     ServerConfig, StoreConfig, TextsConfig, WritePolicy,
     origin::{Origins, Place, Problem},
-    raw::{RawAgent, RawConfig, RawFixed, RawOAuth, RawPlane, RawSecret, RawStore},
+    raw::{ChannelKind, RawAgent, RawConfig, RawFixed, RawOAuth, RawPlane, RawSecret, RawStore},
 };
 
 /// With fewer, what is kept back for answers would leave nothing to read with.
@@ -36,7 +37,8 @@ pub(super) fn resolve(
         "an address such as 127.0.0.1:8080",
     );
     let writes = resolver.writes(&raw);
-    let plane = resolver.plane(raw.plane);
+    let name = raw.agent.name.clone().unwrap_or_else(|| "aileron".to_owned());
+    let plane = resolver.plane(raw.plane, &name);
     let guidance = resolver.guidance(raw.projects);
     let models = resolver.models(&raw.agent, &raw.models, &raw.providers, &raw.workspaces);
     let budget = resolver.budget(&raw.budget);
@@ -191,7 +193,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn plane(&mut self, raw: RawPlane) -> Option<PlaneConfig> {
+    fn plane(&mut self, raw: RawPlane, name: &str) -> Option<PlaneConfig> {
         let api_url = self.http_url("plane.api_url", raw.api_url.as_deref().unwrap_or_default()).map(|mut url| {
             url.set_query(None);
             url.set_fragment(None);
@@ -203,7 +205,8 @@ impl Resolver<'_> {
         };
         let webhook_secrets: Vec<_> =
             raw.webhook_secrets.iter().filter_map(|raw| self.secret("plane.webhook_secrets", raw)).collect();
-        if raw.webhook_secrets.is_empty() {
+        // Whoever looks for comments needs no webhook.
+        if raw.webhook_secrets.is_empty() && raw.comments.poll_secs.unwrap_or(0) == 0 {
             self.complain(
                 "plane.webhook_secrets",
                 "missing: set it, or PLANE_WEBHOOK_SECRET, to the secret Plane signs webhooks with",
@@ -211,6 +214,8 @@ impl Resolver<'_> {
         }
         let oauth = self.oauth(raw.oauth);
         let fixed = self.fixed(raw.fixed);
+        let kind = raw.channel.unwrap_or(ChannelKind::Runs);
+        let channel = self.channel(kind, raw.comments, fixed.as_ref(), name);
         if oauth.is_none() && fixed.is_none() && self.problems.is_empty() {
             let message = "no credentials: set PLANE_CLIENT_ID, PLANE_CLIENT_SECRET and PLANE_REDIRECT_URI to install by OAuth, \
                  or plane.fixed.token with workspace_slug and workspace_id";
@@ -230,6 +235,7 @@ impl Resolver<'_> {
             webhook_secrets,
             oauth,
             fixed,
+            channel: channel?,
             request_timeout: Duration::from_secs(u64::from(raw.request_timeout_secs.unwrap_or(30).max(1))),
             requests_per_minute,
             budget_window: Duration::from_secs(u64::from(raw.budget_window_secs.unwrap_or(60).max(1))),

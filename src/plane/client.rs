@@ -1,31 +1,35 @@
 //! [`PlaneApi`] over HTTP.
 
 mod caller;
+mod channel;
+mod comment;
 mod deed;
 mod file;
 mod project;
 pub(in crate::plane) mod transport;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use reqwest::Method;
 use url::Url;
 
 use self::caller::{Call, Caller};
+use self::channel::Channel;
 pub use self::transport::http_client;
 use super::{
     ItemOrder, PlaneApi, PlaneError, RunStatus,
     budget::{Lane, WritePass},
     credentials::Credentials,
-    wire::{activity, attached, list, record, write},
+    thread::Heard,
+    wire::{attached, list, record, write},
 };
 use crate::{
     config::PlaneConfig,
     domain::{
         activity::{Draft, Posted, RunActivity},
         event::RunInfo,
-        ids::{CommentId, FileId, PageId, ProjectId, RunId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, FileId, PageId, ProjectId, StepKey, WorkItemId, WorkspaceId},
         work_item::{
             Attachment, Change, Comment, Document, FileContent, ItemTitle, Label, Link, Page, Person, Project,
             Relation, SearchHit, State, WorkItem,
@@ -46,6 +50,7 @@ pub struct PlaneClient {
     caller: Caller,
     credentials: Arc<Credentials>,
     web_url: Url,
+    channel: Channel,
 }
 
 impl PlaneClient {
@@ -53,35 +58,27 @@ impl PlaneClient {
     #[must_use]
     pub fn new(http: reqwest::Client, config: &PlaneConfig, credentials: Arc<Credentials>) -> Self {
         let web_url = config.web_url.clone();
-        Self { caller: Caller::new(http, config, Arc::clone(&credentials)), credentials, web_url }
+        let channel = Channel::new(&config.channel);
+        Self { caller: Caller::new(http, config, Arc::clone(&credentials)), credentials, web_url, channel }
     }
 }
 
 #[async_trait]
 impl PlaneApi for PlaneClient {
     async fn post_activity(&self, workspace: WorkspaceId, run: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
-        let what = "the activity";
-        let path = ["runs", &run.id.to_string(), "activities"];
-        let body = activity::create_body(draft, run.project, self.browse(workspace).as_deref());
-        let answer =
-            self.caller.post(&Call { workspace, what, path: &path, query: &[], lane: Lane::of(draft) }, &body).await?;
-        readable(what, activity::posted(&answer))
+        self.channel.post(&self.caller, run, draft, self.browse(workspace).as_deref()).await
     }
 
-    async fn run_activities(&self, workspace: WorkspaceId, run: RunId) -> Result<Vec<RunActivity>, PlaneError> {
-        let path = ["runs", &run.to_string(), "activities"];
-        let call = Call { workspace, what: "the activities of the run", path: &path, query: &[], lane: Lane::Ack };
-        let mut all = self.caller.whole_list(&call, activity::run_activity, |activity| activity.id).await?;
-        // Plane promises no order. What has no time counts as newest and keeps its place there.
-        all.sort_by_key(|activity| (activity.created_at.is_none(), activity.created_at));
-        Ok(all)
+    async fn run_activities(&self, run: &RunInfo) -> Result<Vec<RunActivity>, PlaneError> {
+        self.channel.activities(&self.caller, run).await
     }
 
-    async fn run(&self, workspace: WorkspaceId, run: RunId) -> Result<(RunInfo, RunStatus), PlaneError> {
-        let what = "the run";
-        let path = ["runs", &run.to_string()];
-        let body = self.caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Ack }).await?;
-        readable(what, activity::run(&body, workspace))
+    async fn run(&self, run: &RunInfo) -> Result<(RunInfo, RunStatus), PlaneError> {
+        self.channel.status(&self.caller, run).await
+    }
+
+    fn progress_gap(&self) -> Option<Duration> {
+        self.channel.progress_gap()
     }
 
     async fn work_item(
@@ -162,10 +159,16 @@ impl PlaneApi for PlaneClient {
         page: u32,
         per_page: u32,
     ) -> Result<Page<Comment>, PlaneError> {
-        let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "comments"];
-        let query = [("expand", "actor".to_owned())];
-        let call = Call { workspace, what: "the comments", path: &path, query: &query, lane: Lane::Read };
-        self.caller.page(&call, page, per_page, record::comment).await
+        comment::page(&self.caller, workspace, Target { project, id }, page, per_page).await
+    }
+
+    async fn overheard(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+    ) -> Result<Vec<Heard>, PlaneError> {
+        comment::overheard(&self.caller, workspace, project, id).await
     }
 
     async fn comment(
@@ -329,20 +332,7 @@ impl PlaneApi for PlaneClient {
         item: Target,
         key: StepKey,
     ) -> Result<Option<CommentId>, PlaneError> {
-        let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
-        let call = Call { workspace, what: "the comments", path: &path, query: &[], lane: Lane::Write };
-        let key = key.to_string();
-        // Newest first, so what was added lately is on the first page.
-        for number in 0..MOST_COMMENT_PAGES {
-            let page = self.caller.page(&call, number, 100, write::comment_step).await?;
-            if let Some((id, _)) = page.items.into_iter().find(|(_, step)| step.as_ref() == Some(&key)) {
-                return Ok(Some(id));
-            }
-            if !page.more {
-                break;
-            }
-        }
-        Ok(None)
+        comment::of_step(&self.caller, workspace, item, key).await
     }
 
     async fn create_work_item(

@@ -80,6 +80,26 @@ pub fn mentioned_users(html: &str) -> Vec<UserId> {
     users
 }
 
+/// The people and bots a text calls on: those it mentions outside of what it quotes.
+#[must_use]
+pub fn called_users(html: &str) -> Vec<UserId> {
+    let quotes = Selector::parse("blockquote mention-component");
+    let mut users = mentioned_users(html);
+    let (true, Ok(quotes), Ok(all)) = (guard::is_tame(html), quotes, Selector::parse("mention-component")) else {
+        return users;
+    };
+    let document = Html::parse_fragment(html);
+    let quoted: Vec<_> = document.select(&quotes).map(|mention| mention.id()).collect();
+    let called = |user: &UserId| {
+        let names = |mention: &scraper::ElementRef<'_>| {
+            mention.attr("entity_identifier").and_then(|id| id.parse().ok()) == Some(*user)
+        };
+        document.select(&all).any(|mention| names(&mention) && !quoted.contains(&mention.id()))
+    };
+    users.retain(called);
+    users
+}
+
 /// The pictures in a text that Plane itself keeps, each once and in their order, with what stands for each in
 /// Markdown. Those that lie elsewhere are left out: whoever writes a text may name any address.
 #[must_use]

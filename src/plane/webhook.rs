@@ -3,6 +3,9 @@
 //! The body of an agent event comes bare or wrapped in a general envelope, references come as ids
 //! or as objects, and much may be missing. Call this only after the signature is verified.
 
+pub mod comment;
+pub mod item;
+
 use serde_json::Value;
 
 use super::wire::fields::Fields;

@@ -9,6 +9,7 @@ pub(super) mod fields;
 pub(super) mod list;
 pub(super) mod plans;
 pub(super) mod record;
+pub(super) mod spoken;
 pub(super) mod write;
 
 #[cfg(test)]

@@ -52,7 +52,11 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Response {
     } else {
         (405, json!({"detail": format!("Method \"{}\" not allowed.", call.method)}))
     };
-    let mut response = if status == 302 { files::redirect(shared, &body) } else { respond(status, &body) };
+    let mut response = match status {
+        204 => raw(204, "application/json", ""),
+        302 => files::redirect(shared, &body),
+        _ => respond(status, &body),
+    };
     if let Some(remaining) = remaining {
         let reset = Timestamp::now().saturating_add(shared.options.rate_limit_window).map_or(0, Timestamp::as_second);
         set_header(&mut response, "x-ratelimit-remaining", &remaining.to_string());
@@ -119,7 +123,7 @@ pub(super) fn authenticate(world: &mut World, call: &Call) -> Result<(WorkspaceI
         let owner = owner.ok_or_else(|| (403, json!({"detail": "Given API token is not valid"})))?;
         return Ok((owner.id, format!("key {}", owner.slug)));
     }
-    let Some(bearer) = bearer else {
+    let Some(bearer) = bearer.filter(|_| world.edition.has_apps()) else {
         stray(world, call, "sends no credential");
         return Err((401, json!({"detail": "Authentication credentials were not provided."})));
     };

@@ -175,7 +175,8 @@ fn item_picture(world: &World, workspace: &Workspace, project: &Project, item: &
     let comment = |comment: &Comment| {
         json!({
             "id": comment.id, "author": world.name_of(comment.actor), "bot": comment.actor == workspace.bot,
-            "html": markup::harmless_html(&comment.html, &name_of), "at": time(comment.created_at), "run": comment.run,
+            "html": markup::harmless_html(&comment.html, &name_of), "at": time(comment.created_at),
+            "run": comment.run.filter(|_| world.edition.has_apps()),
         })
     };
     json!({
@@ -192,7 +193,9 @@ fn item_picture(world: &World, workspace: &Workspace, project: &Project, item: &
 fn run_picture(world: &World, run: &Run) -> Value {
     let can_stop = run.status.is_live() && run.status != Status::Stopping || run.status == Status::Awaiting;
     json!({
-        "id": run.id, "item": world.key_of(run.issue), "comment": run.comment, "status": run.status.as_str(),
+        "id": run.id, "item": world.key_of(run.issue),
+        // Without runs there are only comments to see.
+        "comment": world.edition.has_apps().then_some(run.comment), "status": run.status.as_str(),
         "live": run.status.is_live(), "can_stop": can_stop,
         "activities": run.activities.iter().map(|activity| activity_picture(world, activity)).collect::<Vec<_>>(),
     })

@@ -5,9 +5,10 @@ use super::route::{InProject, InWorkspace, OfItem, Route};
 /// The editions that matter to an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Edition {
-    /// Cloud, Commercial and Airgapped.
+    /// Plane Cloud and its commercial servers: OAuth apps, bot tokens, agent runs and their webhooks.
     #[default]
     Commercial,
+    /// API keys, comments, and a webhook that tells of every comment, the agent's own included.
     Community,
 }
 
@@ -16,6 +17,10 @@ impl Edition {
     pub(super) fn knows(self, route: &Route) -> bool {
         match (self, route) {
             (Self::Commercial, _) | (Self::Community, Route::Me) => true,
+            (
+                Self::Community,
+                Route::Workspace(_, InWorkspace::Run(_) | InWorkspace::RunActivities(_) | InWorkspace::RunActivity(..)),
+            ) => false,
             (Self::Community, Route::Workspace(_, InWorkspace::InProject(_, place))) => match place {
                 InProject::OfItem(_, OfItem::RemoveRelation | OfItem::Archive | OfItem::Unarchive)
                 | InProject::Estimates
@@ -39,6 +44,14 @@ impl Edition {
                 | InProject::OfItem(..) => true,
             },
             (Self::Community, Route::Workspace(..)) => true,
+        }
+    }
+
+    /// Whether apps can be installed and bearer tokens are heard of.
+    pub(super) fn has_apps(self) -> bool {
+        match self {
+            Self::Commercial => true,
+            Self::Community => false,
         }
     }
 }

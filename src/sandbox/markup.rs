@@ -48,6 +48,54 @@ pub(super) fn harmless_html(html: &str, name_of: &dyn Fn(UserId) -> String) -> S
     clean
 }
 
+/// HTML as a person reads it: blocks as lines, lists with their numbers, links with their addresses.
+pub(super) fn plain_text(html: &str) -> String {
+    let fragment = Html::parse_fragment(html);
+    let mut text = String::new();
+    write_plain(&mut text, fragment.root_element(), 0);
+    text.trim().to_owned()
+}
+
+fn write_plain(text: &mut String, parent: ElementRef<'_>, depth: usize) {
+    if depth > DEEPEST {
+        return;
+    }
+    let numbered = parent.value().name() == "ol";
+    let mut number = 0;
+    for child in parent.children() {
+        let Some(element) = ElementRef::wrap(child) else {
+            text.push_str(child.value().as_text().map(|words| words.trim_matches('\n')).unwrap_or_default());
+            continue;
+        };
+        match element.value().name() {
+            "br" => text.push('\n'),
+            "li" => {
+                number += 1;
+                let start = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+                text.push_str(start);
+                text.push_str(&if numbered { format!("{number}. ") } else { "- ".to_owned() });
+                write_plain(text, element, depth + 1);
+            }
+            "p" | "ul" | "ol" | "h1" | "h2" | "h3" | "pre" | "blockquote" | "table" => {
+                let start = if text.is_empty() || text.ends_with(". ") || text.ends_with("- ") { "" } else { "\n\n" };
+                text.push_str(start);
+                write_plain(text, element, depth + 1);
+            }
+            "strong" => {
+                text.push_str("**");
+                write_plain(text, element, depth + 1);
+                text.push_str("**");
+            }
+            "a" => {
+                text.push('[');
+                write_plain(text, element, depth + 1);
+                text.push_str(&format!("]({})", element.value().attr("href").unwrap_or_default()));
+            }
+            _ => write_plain(text, element, depth + 1),
+        }
+    }
+}
+
 /// Escaped for text and for attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

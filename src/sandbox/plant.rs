@@ -103,6 +103,7 @@ fn write_on(item: &mut Item, place: Place, words: &str, author: UserId) {
             parent: None,
             external: External::default(),
             created_at: now,
+            updated_at: now,
             run: None,
         }),
         Place::Link => {

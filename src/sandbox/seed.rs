@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
+    edition::Edition,
     files,
     plans::{self, Cycle, Module},
     seed_text::{self, ItemText, ProjectText},
@@ -19,10 +20,11 @@ use crate::domain::ids::{
 pub(super) const BOT: &str = "aileron";
 
 /// A world with this many workspaces (1 or 2) and nothing happening in it yet.
-pub(super) fn world(workspaces: usize) -> World {
+pub(super) fn world(edition: Edition, workspaces: usize) -> World {
     let texts = [("acme", "Acme", &seed_text::MOBILE), ("globex", "Globex", &seed_text::WEB)];
     let now = Timestamp::now();
     World::new(
+        edition,
         texts.into_iter().take(workspaces.max(1)).map(|(slug, name, text)| workspace(slug, name, text, now)).collect(),
     )
 }
@@ -194,6 +196,7 @@ impl Place<'_> {
             parent: None,
             external: External::default(),
             created_at: hours_before(self.now, text.hours_old * (count - place + 1) / (count + 1)),
+            updated_at: hours_before(self.now, text.hours_old * (count - place + 1) / (count + 1)),
             run: None,
         };
         text.comments.iter().zip(1..).map(comment).collect()
@@ -275,7 +278,7 @@ mod tests {
 
     #[test]
     fn every_seeded_reference_exists() {
-        let world = world(2);
+        let world = world(Edition::Commercial, 2);
         for workspace in &world.workspaces {
             for (project, item) in workspace.projects.iter().flat_map(|p| p.items.iter().map(move |i| (p, i))) {
                 let key = project.key_of(item);

@@ -202,6 +202,7 @@ async fn plane(State(shared): State<Arc<Shared>>, ConnectInfo(line): ConnectInfo
         record.status = status;
     }
     shared.touch();
+    shared.deliver_due();
     response
 }
 
@@ -212,7 +213,7 @@ fn answered(response: Response) -> (Response, u16) {
 
 fn answer(shared: &Shared, call: &Call) -> Response {
     match call.path.as_str() {
-        path if path.starts_with("/auth/o/") => oauth::answer(shared, call),
+        path if path.starts_with("/auth/o/") && shared.options.edition.has_apps() => oauth::answer(shared, call),
         path if path.starts_with(files::STORAGE) => files::answer(shared, call),
         _ => api::answer(shared, call),
     }

@@ -1,15 +1,18 @@
 //! What people do: they mention the agent, reply to it, stop it. Each leaves a comment, an activity
 //! and webhooks.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Shared, markup,
-    plan::{Delivery, Mentioned},
+    Shared,
+    comment_writes::Place,
+    edition::Edition,
+    markup,
+    plan::{Delivery, Mentioned, Which},
     run::{Activity, ActivityKind, Run, Status},
     seed::BOT,
     webhook,
@@ -51,10 +54,15 @@ impl Shared {
         let said = {
             let mut world = self.lock();
             let place = place(&world, workspace, work_item, author)?;
-            let id = RunId(Uuid::new_v4());
+            let comment = CommentId(Uuid::new_v4());
+            // In comments a conversation is the one that began it.
+            let id = match world.edition {
+                Edition::Commercial => RunId(Uuid::new_v4()),
+                Edition::Community => RunId(comment.0),
+            };
             let text = if markup::mentions(text, BOT) { text.to_owned() } else { format!("@{BOT} {text}") };
             let html = markup::comment_html(&text, &world.workspaces[workspace].people);
-            let comment = add_comment(&mut world, place.item, place.author, html.clone(), None, Some(id));
+            add_comment_as(&mut world, comment, place.item, place.author, html.clone(), (None, Some(id)));
             let home = &world.workspaces[workspace];
             let project = home.item_by_key(work_item).map(|(project, _)| project.id);
             let now = Timestamp::now();
@@ -103,13 +111,36 @@ impl Shared {
         Ok(said)
     }
 
+    /// A further prompt in a comment that is no reply to any other.
+    pub(super) fn say_beside(&self, run: RunId, author: &str, text: &str) -> Result<Said, Unknown> {
+        let said = {
+            let mut world = self.lock();
+            let (author, workspace) = participant(&world, run, author)?;
+            let html = markup::comment_html(text, &workspace.people);
+            let issue = world.run(run).map(|run| run.issue).ok_or(Unknown::Run(run))?;
+            let comment = add_comment(&mut world, issue, author, html.clone(), None, Some(run));
+            let words = Words { html, comment: Some(comment), signal: "continue" };
+            self.prompt(&mut world, run, author, words, &Delivery::prompt_only())?
+        };
+        self.touch();
+        Ok(said)
+    }
+
     /// Someone presses stop: no comment, only a prompt that carries the signal.
     pub(super) fn press_stop(&self, run: RunId, author: &str) -> Result<Said, Unknown> {
         let said = {
             let mut world = self.lock();
             let (author, _) = participant(&world, run, author)?;
             world.run_mut(run).ok_or(Unknown::Run(run))?.stop(author);
-            let words = Words { html: "Stop".to_owned(), comment: None, signal: "stop" };
+            let words = match world.edition {
+                Edition::Commercial => Words { html: "Stop".to_owned(), comment: None, signal: "stop" },
+                Edition::Community => {
+                    let html = "<p>stop</p>".to_owned();
+                    let (issue, root) = world.run(run).map(|run| (run.issue, run.comment)).ok_or(Unknown::Run(run))?;
+                    let comment = add_comment(&mut world, issue, author, html.clone(), Some(root), Some(run));
+                    Words { html, comment: Some(comment), signal: "stop" }
+                }
+            };
             self.prompt(&mut world, run, author, words, &Delivery::prompt_only())?
         };
         self.touch();
@@ -128,10 +159,45 @@ impl Shared {
             let mut world = self.lock();
             let place = place(&world, workspace, work_item, author)?;
             let html = markup::comment_html(text, &world.workspaces[workspace].people);
-            add_comment(&mut world, place.item, place.author, html, None, None)
+            let comment = add_comment(&mut world, place.item, place.author, html, None, None);
+            let home = &world.workspaces[workspace];
+            if let Some((project, _)) = home.item_by_key(work_item) {
+                let at = Place { home: home.id, project: project.id, item: place.item };
+                webhook::tell_of_comment(&mut world, at, comment, &[("created", None)]);
+            }
+            comment
         };
         self.touch();
         Ok(comment)
+    }
+
+    /// A person assigns a work item to somebody; the webhook tells of it.
+    pub(super) fn assign(&self, workspace: usize, work_item: &str, author: &str, to: &str) -> Result<(), Unknown> {
+        let mut world = self.lock();
+        let place = place(&world, workspace, work_item, author)?;
+        let home = &world.workspaces[workspace];
+        let to = home.person(to).map(|person| person.id).ok_or_else(|| Unknown::Person(to.to_owned()))?;
+        let item = world.item_mut(place.item).ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?;
+        let before = item.assignees.clone();
+        item.assignees.push(to);
+        item.updated_at = Timestamp::now();
+        webhook::tell_of_assignment(&mut world, place.item, place.author, &before);
+        Ok(())
+    }
+
+    /// Sends what is due in the background.
+    pub(super) fn deliver_due(self: &Arc<Self>) {
+        let due = std::mem::take(&mut self.lock().due);
+        if due.is_empty() {
+            return;
+        }
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = shared.stop.cancelled() => {}
+                _ = shared.send(&due) => {}
+            }
+        });
     }
 
     /// Sends events one after the other; the target's answers in order.
@@ -156,7 +222,10 @@ impl Shared {
         delivery: &Delivery,
     ) -> Result<Said, Unknown> {
         let activity = Activity {
-            id: ActivityId(Uuid::new_v4()),
+            id: match (world.edition, words.comment) {
+                (Edition::Community, Some(comment)) => ActivityId(comment.0),
+                (Edition::Commercial | Edition::Community, _) => ActivityId(Uuid::new_v4()),
+            },
             kind: ActivityKind::Prompt,
             content: content(&words.html),
             content_metadata: json!({}),
@@ -174,8 +243,17 @@ impl Shared {
         let (Some(workspace), Some(record)) = (world.workspace(workspace), world.run(run)) else {
             return Err(Unknown::Run(run));
         };
-        let make = |which| webhook::event(which, delivery.shape, workspace, &self.client_id, record, &activity);
-        let events: Vec<_> = delivery.events.iter().map(|which| make(*which)).collect();
+        let at = Place { home: record.workspace, project: record.project, item: record.issue };
+        let make = |which| match (world.edition, words.comment) {
+            (Edition::Commercial, _) => {
+                Some(webhook::event(which, delivery.shape, workspace, &self.client_id, record, &activity))
+            }
+            (Edition::Community, Some(comment)) if which == Which::Prompt => {
+                webhook::comment_event(world, at, comment, "created", None)
+            }
+            (Edition::Community, _) => None,
+        };
+        let events: Vec<_> = delivery.events.iter().filter_map(|which| make(*which)).collect();
         if let Some(record) = world.run_mut(run) {
             record.events.extend(events.iter().cloned());
         }
@@ -199,20 +277,28 @@ pub(super) fn add_comment(
     run: Option<RunId>,
 ) -> CommentId {
     let id = CommentId(Uuid::new_v4());
-    let comment = Comment {
-        id,
-        html,
-        access: "INTERNAL".to_owned(),
-        actor,
-        parent,
-        external: External::default(),
-        created_at: Timestamp::now(),
-        run,
-    };
+    add_comment_as(world, id, item, actor, html, (parent, run));
+    id
+}
+
+/// The same with the comment's id; the parent and the run come last.
+fn add_comment_as(
+    world: &mut World,
+    id: CommentId,
+    item: WorkItemId,
+    actor: UserId,
+    html: String,
+    (parent, run): (Option<CommentId>, Option<RunId>),
+) {
+    let (access, external, now) = ("INTERNAL".to_owned(), External::default(), Timestamp::now());
+    let comment = Comment { id, html, access, actor, parent, external, created_at: now, updated_at: now, run };
+    let counts_as_change = world.edition == Edition::Community;
     if let Some(item) = world.item_mut(item) {
         item.comments.push(comment);
+        if counts_as_change {
+            item.updated_at = now;
+        }
     }
-    id
 }
 
 struct Words {
@@ -221,16 +307,16 @@ struct Words {
     signal: &'static str,
 }
 
-struct Place {
+struct Author {
     item: WorkItemId,
     author: UserId,
 }
 
-fn place(world: &World, workspace: usize, work_item: &str, author: &str) -> Result<Place, Unknown> {
+fn place(world: &World, workspace: usize, work_item: &str, author: &str) -> Result<Author, Unknown> {
     let workspace = world.workspaces.get(workspace).ok_or(Unknown::Workspace(workspace))?;
     let (_, item) = workspace.item_by_key(work_item).ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?;
     let author = workspace.person(author).ok_or_else(|| Unknown::Person(author.to_owned()))?;
-    Ok(Place { item: item.id, author: author.id })
+    Ok(Author { item: item.id, author: author.id })
 }
 
 fn participant<'a>(world: &'a World, run: RunId, author: &str) -> Result<(UserId, &'a Workspace), Unknown> {

@@ -8,10 +8,14 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use super::{
+    comment_writes::Place,
+    edition::Edition,
+    json,
     plan::{Shape, Which},
     run::{Activity, Run},
-    world::{Workspace, time},
+    world::{Person, Workspace, World, time},
 };
+use crate::domain::ids::{CommentId, UserId, WorkItemId};
 
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -37,6 +41,77 @@ pub(super) fn event(
         }),
     };
     (name.to_owned(), python_json(&body).into_bytes())
+}
+
+/// Queues the webhooks about a comment: one for each action, with the changed field and what the comment said
+/// before. The body shows the comment as it is by now. Only the Community edition sends them here; elsewhere
+/// an app hears of its runs.
+pub(super) fn tell_of_comment(
+    world: &mut World,
+    place: Place,
+    comment: CommentId,
+    changes: &[(&str, Option<(&str, &str)>)],
+) {
+    if world.edition != Edition::Community {
+        return;
+    }
+    let events: Vec<_> =
+        changes.iter().filter_map(|(action, change)| comment_event(world, place, comment, action, *change)).collect();
+    world.due.extend(events);
+}
+
+/// The webhook about a comment.
+pub(super) fn comment_event(
+    world: &World,
+    place: Place,
+    comment: CommentId,
+    action: &str,
+    change: Option<(&str, &str)>,
+) -> Option<(String, Vec<u8>)> {
+    let workspace = world.workspace(place.home)?;
+    let project = workspace.project(place.project)?;
+    let item = project.item(place.item)?;
+    let comment = item.comments.iter().find(|known| known.id == comment)?;
+    let mut data = json::comment(workspace, project, item, comment);
+    if let Value::Object(data) = &mut data {
+        data.remove("is_member");
+    }
+    let actor = workspace.people.iter().find(|person| person.id == comment.actor)?;
+    let body = json!({
+        "event": "issue_comment", "action": action, "webhook_id": workspace.webhook, "workspace_id": workspace.id,
+        "data": data,
+        "activity": {
+            "field": change.map(|(field, _)| field),
+            "new_value": change.map(|(field, _)| if field == "comment_html" { comment.html.as_str() } else { "" }),
+            "old_value": change.map(|(field, before)| if field == "comment_html" { before } else { "" }),
+            "actor": actor.to_json(), "old_identifier": null, "new_identifier": null,
+        },
+    });
+    Some(("issue_comment".to_owned(), python_json(&body).into_bytes()))
+}
+
+/// Queues the webhook about a work item whose assignees were others before.
+pub(super) fn tell_of_assignment(world: &mut World, item: WorkItemId, actor: UserId, before: &[UserId]) {
+    if world.edition != Edition::Community {
+        return;
+    }
+    let found = world.workspaces.iter().find_map(|workspace| {
+        let project = workspace.projects.iter().find(|project| project.item(item).is_some())?;
+        Some((workspace, project, project.item(item)?))
+    });
+    let Some((workspace, project, item)) = found else { return };
+    let person = |id: &UserId| workspace.people.iter().find(|person| person.id == *id).map(Person::to_json);
+    let mut data = json::item(workspace, project, item);
+    data["assignees"] = item.assignees.iter().filter_map(person).collect();
+    let body = json!({
+        "event": "issue", "action": "updated", "webhook_id": workspace.webhook, "workspace_id": workspace.id,
+        "data": data,
+        "activity": {
+            "field": "assignees", "new_value": item.assignees, "old_value": before, "actor": person(&actor),
+            "old_identifier": null, "new_identifier": null,
+        },
+    });
+    world.due.push(("issue".to_owned(), python_json(&body).into_bytes()));
 }
 
 /// What Plane puts into `X-Plane-Signature`.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    edition::Edition,
     plan::{CommentPicture, Fault, RecordedRequest, Seed},
     plans::{Cycle, Module},
     project_writes::IntakeRecord,
@@ -19,6 +20,7 @@ use crate::domain::ids::{
 
 /// All state of one sandbox, behind one lock that is never held across an await.
 pub(super) struct World {
+    pub(super) edition: Edition,
     pub(super) workspaces: Vec<Workspace>,
     pub(super) runs: Vec<Run>,
     pub(super) tokens: HashMap<String, Token>,
@@ -29,6 +31,8 @@ pub(super) struct World {
     pub(super) faults: Vec<Fault>,
     /// Where webhooks go.
     pub(super) target: Option<String>,
+    /// Webhooks that are due and not sent yet: header name and body.
+    pub(super) due: Vec<(String, Vec<u8>)>,
     pub(super) banner: Option<String>,
 }
 
@@ -169,6 +173,7 @@ pub(super) struct Comment {
     pub(super) parent: Option<CommentId>,
     pub(super) external: External,
     pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
     /// The run this comment belongs to, for the page.
     pub(super) run: Option<RunId>,
 }
@@ -213,8 +218,10 @@ pub(super) fn time(at: Timestamp) -> String {
 }
 
 impl World {
-    pub(super) fn new(workspaces: Vec<Workspace>) -> Self {
+    pub(super) fn new(edition: Edition, workspaces: Vec<Workspace>) -> Self {
         Self {
+            edition,
+            due: Vec::new(),
             workspaces,
             runs: Vec::new(),
             tokens: HashMap::new(),

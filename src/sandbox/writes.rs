@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     activity_body,
     api::{Answer, missing, stray},
+    comment_writes::{self, Place},
     deeds, item_writes, json,
     listing::Refusal,
     markup, project_writes,
@@ -14,13 +15,14 @@ use super::{
     run::{Activity, Status},
     serve::Call,
     talk::add_comment,
-    world::{Comment, External, Label, World},
+    world::{External, Label, World},
 };
 use crate::domain::ids::{ActivityId, CommentId, LabelId, ProjectId, RunId, WorkItemId, WorkspaceId};
 
 /// Carries out a write whose verb the route takes.
 pub(super) fn handle(world: &mut World, call: &Call, route: &Route, home: WorkspaceId) -> Answer {
-    let body = call.json().inspect_err(|_| stray(world, call, "sends a body that is not JSON"))?;
+    let body = if call.method == "DELETE" { Ok(json!({})) } else { call.json() };
+    let body = body.inspect_err(|_| stray(world, call, "sends a body that is not JSON"))?;
     match route {
         Route::Workspace(_, InWorkspace::RunActivities(run)) => post_activity(world, call, home, RunId(*run), &body),
         Route::Workspace(_, InWorkspace::InProject(project, place)) => {
@@ -28,7 +30,15 @@ pub(super) fn handle(world: &mut World, call: &Call, route: &Route, home: Worksp
             match place {
                 InProject::Labels => post_label(world, home, project, &body),
                 InProject::OfItem(item, OfItem::Comments) => {
-                    post_comment(world, call, home, project, WorkItemId(*item), &body)
+                    comment_writes::create(world, call, Place { home, project, item: WorkItemId(*item) }, &body)
+                }
+                InProject::OfItem(item, OfItem::Comment(comment)) => {
+                    let place = Place { home, project, item: WorkItemId(*item) };
+                    if call.method == "DELETE" {
+                        comment_writes::delete(world, call, place, CommentId(*comment))
+                    } else {
+                        comment_writes::update(world, call, place, CommentId(*comment), &body)
+                    }
                 }
                 InProject::Items => item_writes::create(world, call, home, project, &body),
                 InProject::OfItem(item, OfItem::Itself) if call.method == "PATCH" => {
@@ -108,64 +118,6 @@ fn post_activity(world: &mut World, call: &Call, home: WorkspaceId, id: RunId, b
         stray(world, call, &misstep.to_string());
     }
     if stopped { Err((400, json!({"error": "The agent run was stopped."}))) } else { Ok((201, answer)) }
-}
-
-fn post_comment(
-    world: &mut World,
-    call: &Call,
-    home: WorkspaceId,
-    project: ProjectId,
-    item: WorkItemId,
-    body: &Value,
-) -> Answer {
-    if body.get("comment_html").is_none() {
-        stray(world, call, "sent a comment without `comment_html`");
-    }
-    let html = comment_html(body)?;
-    let external = external(body);
-    let bot = world.workspace(home).map(|workspace| workspace.bot).ok_or_else(missing)?;
-    let workspace = world.workspaces.iter_mut().find(|workspace| workspace.id == home).ok_or_else(missing)?;
-    let all = workspace.project(project).into_iter().flat_map(|project| &project.items).flat_map(|item| &item.comments);
-    if !call.checked
-        && let Some(existing) = all.into_iter().find(|comment| comment.external.same_as(&external))
-    {
-        return Err(taken("Work item comment", existing.id));
-    }
-    let comment = Comment {
-        id: CommentId(Uuid::new_v4()),
-        html,
-        access: body.get("access").and_then(Value::as_str).unwrap_or("INTERNAL").to_owned(),
-        actor: bot,
-        parent: None,
-        external,
-        created_at: Timestamp::now(),
-        run: None,
-    };
-    let id = comment.id;
-    let found = workspace.project_mut(project).and_then(|project| project.item_mut(item));
-    let Some(record) = found else {
-        return Err((400, json!({"error": "The payload is not valid"})));
-    };
-    record.comments.push(comment);
-    let project = workspace.project(project).ok_or_else(missing)?;
-    let record = project.item(item).ok_or_else(missing)?;
-    let comment = record.comments.iter().find(|comment| comment.id == id).ok_or_else(missing)?;
-    let mut answer = json::comment(workspace, project, record, comment);
-    json::merge(&mut answer, json!({"updated_by": bot}));
-    if let Value::Object(answer) = &mut answer {
-        answer.remove("is_member");
-    }
-    Ok((201, answer))
-}
-
-pub(super) fn comment_html(body: &Value) -> Result<String, Refusal> {
-    match body.get("comment_html") {
-        // A comment without words is accepted, as it is from a client that misspells the key.
-        None => Ok("<p></p>".to_owned()),
-        Some(Value::String(html)) => Ok(html.clone()),
-        Some(Value::Null) => Err((400, json!({"comment_html": ["This field may not be null."]}))),
-        Some(_) => Err((400, json!({"comment_html": ["Not a valid string."]}))),
-    }
 }
 
 fn post_label(world: &mut World, home: WorkspaceId, project: ProjectId, body: &Value) -> Answer {

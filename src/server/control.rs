@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::Arrivals;
 use crate::{
     domain::installation::{Credential, Installation, InstallationStatus},
     store::{Letter, Store},
@@ -91,14 +92,20 @@ pub fn bind(data_dir: &Path) -> std::io::Result<UnixListener> {
 ///
 /// # Errors
 /// The socket stops working.
-pub async fn serve(listener: UnixListener, store: Arc<dyn Store>, shutdown: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    listener: UnixListener,
+    store: Arc<dyn Store>,
+    arrivals: Arc<Arrivals>,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
     let router = Router::new()
         .route("/installations", get(installations))
         .route("/letters", get(letters))
         .route("/audit", get(audited))
         .route("/usage", get(spent))
         .route("/usage/runs", get(spent_by_run))
-        .with_state(store);
+        .with_state(store)
+        .route("/webhooks", get(async move || Json(arrivals.line())));
     axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 

@@ -14,10 +14,15 @@ use jiff::Timestamp;
 
 use super::{Parts, error::HttpError};
 use crate::{
+    agent::reception::Reception,
     domain::event::{RunEvent, RunEventKind},
     plane::{
         signature,
-        webhook::{self, Incoming},
+        webhook::{
+            self, Incoming,
+            comment::{self, Overheard},
+            item,
+        },
     },
     store::{Accepted, Letter},
 };
@@ -36,7 +41,11 @@ pub(super) async fn receive(
         count("unsigned");
         return Err(HttpError::BadSignature);
     }
+    parts.arrivals.note();
     let event = header("x-plane-event");
+    if let Some(reception) = &parts.reception {
+        return listen(&parts, reception, event, &body).await;
+    }
     match webhook::parse(event, &body, parts.client_id.as_deref()) {
         Incoming::Event(event) => accept(&parts, event).await,
         Incoming::Ignored { why } => {
@@ -45,6 +54,41 @@ pub(super) async fn receive(
             Ok(StatusCode::OK)
         }
         Incoming::Unreadable { reason } => keep(&parts, event, &body, reason).await,
+    }
+}
+
+/// The same where people talk to the agent in comments.
+async fn listen(
+    parts: &Parts,
+    reception: &Reception,
+    event: Option<&str>,
+    body: &[u8],
+) -> Result<StatusCode, HttpError> {
+    let placed = match item::handed(event, body) {
+        Some(handed) if parts.credentials.slug(handed.workspace).is_some() => reception.take(&handed).await,
+        Some(_) | None => match comment::overhear(event, body) {
+            Overheard::Comment(heard) if parts.credentials.slug(heard.workspace).is_some() => {
+                reception.place(&heard).await
+            }
+            Overheard::Comment(_) => Ok(None),
+            Overheard::Ignored { why } => {
+                tracing::debug!(event, why, "a webhook is ignored");
+                Ok(None)
+            }
+            Overheard::Unreadable { reason } => return keep(parts, event, body, reason).await,
+        },
+    };
+    match placed {
+        Ok(Some(event)) => accept(parts, event).await,
+        Ok(None) => {
+            count("ignored");
+            Ok(StatusCode::OK)
+        }
+        Err(error) => {
+            count("not_stored");
+            tracing::error!(%error, "what a webhook asks for cannot be placed");
+            Err(HttpError::NotStored)
+        }
     }
 }
 

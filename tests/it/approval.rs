@@ -1,16 +1,28 @@
 //! Changes that wait for a person's word, what those may do who ask, and taking changes back.
 
-use aileron::sandbox::{Mention, RunPicture, Status};
+use aileron::sandbox::{Mention, RecordedRequest, RunPicture, Status};
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::{Setup, TestApp},
+    app::{Channel, Setup, TestApp, on_both_channels},
     model::Turn,
     picture::{assert_answered, assert_ended},
 };
 
+on_both_channels! {
+    a_word_that_asks_for_something_else_goes_back_to_the_model_and_makes_a_new_card,
+    what_changed_while_the_card_waited_is_noticed_and_asked_again,
+    only_who_asked_or_may_do_it_by_hand_can_approve,
+    a_card_survives_a_kill,
+    a_stop_or_a_new_subject_cancels_what_waits,
+}
+
 fn asking() -> Setup {
-    TestApp::setup().set("AILERON__PLANE__SETTLE_MS", "50")
+    asking_on(Channel::Runs)
+}
+
+fn asking_on(channel: Channel) -> Setup {
+    channel.setup().set("AILERON__PLANE__SETTLE_MS", "50")
 }
 
 fn raises(priority: &str) -> Turn {
@@ -25,7 +37,14 @@ fn told(app: &TestApp) -> String {
 fn changes(app: &TestApp) -> usize {
     let changing = |method: &str| matches!(method, "PATCH" | "POST" | "DELETE");
     let of_run = |path: &str| path.contains("/runs/") || path.contains("/auth/");
-    app.plane.requests().iter().filter(|request| changing(&request.method) && !of_run(&request.path)).count()
+    // In comments the agent's own words are marked as such.
+    let is_word = |request: &RecordedRequest| match &request.body {
+        Some(body) => body["external_id"].as_str().is_some_and(|id| id.contains('#')),
+        None => request.method == "DELETE" && request.path.contains("/comments/"),
+    };
+    let is_change =
+        |request: &&RecordedRequest| changing(&request.method) && !of_run(&request.path) && !is_word(request);
+    app.plane.requests().iter().filter(is_change).count()
 }
 
 fn priority(app: &TestApp, key: &str) -> String {
@@ -79,9 +98,9 @@ async fn a_card_tells_what_would_change_and_why_and_nothing_happens_before_the_w
     assert!(told(&app).contains("Done: Change MOB-3."), "{}", told(&app));
 }
 
-#[tokio::test]
-async fn a_word_that_asks_for_something_else_goes_back_to_the_model_and_makes_a_new_card() {
-    let app = asking().script([raises("urgent"), raises("medium"), Turn::says("Medium it is.")]).start().await;
+async fn a_word_that_asks_for_something_else_goes_back_to_the_model_and_makes_a_new_card(channel: Channel) {
+    let app =
+        asking_on(channel).script([raises("urgent"), raises("medium"), Turn::says("Medium it is.")]).start().await;
     let run = app.mention("MOB-3", "raise this").await.run;
     app.ended(run).await;
     app.reply(run, "yes, but make it medium").await;
@@ -94,9 +113,8 @@ async fn a_word_that_asks_for_something_else_goes_back_to_the_model_and_makes_a_
     assert_eq!((priority(&app, "MOB-3").as_str(), changes(&app)), ("medium", 1));
 }
 
-#[tokio::test]
-async fn what_changed_while_the_card_waited_is_noticed_and_asked_again() {
-    let app = asking().script([raises("urgent"), raises("urgent"), Turn::says("Raised.")]).start().await;
+async fn what_changed_while_the_card_waited_is_noticed_and_asked_again(channel: Channel) {
+    let app = asking_on(channel).script([raises("urgent"), raises("urgent"), Turn::says("Raised.")]).start().await;
     let run = app.mention("MOB-3", "raise this").await.run;
     app.ended(run).await;
     app.plane.edit(0, "MOB-3", "App crashes in the cart", "low");
@@ -110,9 +128,8 @@ async fn what_changed_while_the_card_waited_is_noticed_and_asked_again() {
     assert_eq!(priority(&app, "MOB-3"), "urgent");
 }
 
-#[tokio::test]
-async fn only_who_asked_or_may_do_it_by_hand_can_approve() {
-    let app = asking().script([raises("urgent"), Turn::says("Raised.")]).start().await;
+async fn only_who_asked_or_may_do_it_by_hand_can_approve(channel: Channel) {
+    let app = asking_on(channel).script([raises("urgent"), Turn::says("Raised.")]).start().await;
     let run = app.mention("MOB-3", "raise this").await.run;
     app.ended(run).await;
     // Luis is a guest.
@@ -126,9 +143,8 @@ async fn only_who_asked_or_may_do_it_by_hand_can_approve() {
     assert_eq!((priority(&app, "MOB-3").as_str(), changes(&app)), ("urgent", 1));
 }
 
-#[tokio::test]
-async fn a_card_survives_a_kill() {
-    let mut app = asking().script([raises("urgent")]).start().await;
+async fn a_card_survives_a_kill(channel: Channel) {
+    let mut app = asking_on(channel).script([raises("urgent")]).start().await;
     let run = app.mention("MOB-3", "raise this").await.run;
     app.ended(run).await;
     app.fence().await;
@@ -140,9 +156,8 @@ async fn a_card_survives_a_kill() {
     assert_eq!((priority(&app, "MOB-3").as_str(), changes(&app)), ("urgent", 1));
 }
 
-#[tokio::test]
-async fn a_stop_or_a_new_subject_cancels_what_waits() {
-    let app = asking().script([raises("urgent"), Turn::says("It is about a crash.")]).start().await;
+async fn a_stop_or_a_new_subject_cancels_what_waits(channel: Channel) {
+    let app = asking_on(channel).script([raises("urgent"), Turn::says("It is about a crash.")]).start().await;
     let run = app.mention("MOB-3", "raise this").await.run;
     app.ended(run).await;
     app.reply(run, "Forget it. What is this about?").await;

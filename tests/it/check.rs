@@ -6,7 +6,7 @@ use aileron::store::{Store as _, sled::SledStore};
 use tempfile::TempDir;
 
 use crate::support::{
-    app::{MODEL_KEY, TestApp, WEBHOOK_SECRET},
+    app::{Channel, MODEL_KEY, TestApp, WEBHOOK_SECRET},
     binary::{self, Finished, Running, Settings},
     model::{Gate, Piece, Turn},
     secrets,
@@ -151,6 +151,53 @@ async fn beside_a_running_server_its_installations_are_checked() {
     assert!(checked.stdout.contains("in use: an aileron is running"), "{}", checked.stdout);
     let slug = app.plane.workspace(0).slug;
     assert!(checked.stdout.contains(&format!("workspace {slug}: Plane takes the token")), "{}", checked.stdout);
+}
+
+#[tokio::test]
+async fn in_comments_the_key_its_user_its_projects_and_the_webhook_are_checked() {
+    let app = Channel::Comments
+        .setup()
+        .rule(|_| Some(Turn::says("ok")))
+        .tolerate("GET /api/v1/users/me/ sends no credential")
+        // Whether there are agent runs is told by what is answered to a look at one.
+        .tolerate("/runs/00000000-0000-0000-0000-000000000000/ is no path of the API")
+        .start()
+        .await;
+    let checked = app.command(&["check"]).await;
+    assert!(checked.status.success(), "{}", whole(&checked));
+    for part in [
+        "workspace acme: Plane takes the token",
+        "plane.fixed.bot is the key's user, @aileron",
+        "the key reaches the projects MOB",
+        "no agent runs, and plane.channel is \"comments\"",
+        "no signed webhook has come since",
+    ] {
+        assert!(checked.stdout.contains(part), "{part} is missing in\n{}", checked.stdout);
+    }
+    let mentioned = app.mention("MOB-3", "hello").await;
+    app.ended(mentioned.run).await;
+    let checked = app.command(&["check"]).await;
+    assert!(checked.stdout.contains("webhooks arrive: the last signed one came at"), "{}", checked.stdout);
+    secrets::assert_absent(&checked.stdout, &app.plane);
+
+    let mut settings = app.settings().clone();
+    let maya = app.plane.workspace(0).people["maya"].to_string();
+    settings.insert("AILERON__PLANE__FIXED__BOT".into(), maya.clone());
+    settings.insert("AILERON__PLANE__FIXED__WORKSPACE_ID".into(), maya.clone());
+    settings.insert("AILERON__PLANE__CHANNEL".into(), "runs".into());
+    let wrong = binary::run(app.home(), &["check"], &settings).await;
+    let told = [
+        &format!("plane.fixed.bot is {maya}, but the key belongs to @aileron"),
+        &format!("plane.fixed.workspace_id is {maya}, but acme is"),
+        "set plane.channel = \"comments\"",
+    ];
+    assert_names(&wrong, &told);
+}
+
+#[tokio::test]
+async fn comments_without_the_agents_user_are_named_as_wrong() {
+    let text = "[plane]\nchannel = \"comments\"\n";
+    assert_names(&check_file(text, &good()).await, &["plane.fixed.bot", "users/me"]);
 }
 
 #[tokio::test]

@@ -194,6 +194,7 @@ fn agent(plane: &str, home: &Path, model: Arc<dyn Model>) -> Agent {
         request_timeout: Duration::from_secs(10),
         requests_per_minute: 1_000,
         budget_window: Duration::from_secs(60),
+        channel: aileron::config::ChannelConfig::Runs,
         facts_ttl: Duration::from_secs(60),
         settle: Duration::ZERO,
     };

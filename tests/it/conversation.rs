@@ -4,10 +4,25 @@ use aileron::sandbox::RunPicture;
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::TestApp,
+    app::{Channel, TestApp, on_both_channels},
     model::{Captured, Gate, Piece, Turn},
     picture::{assert_answered, assert_ended},
 };
+
+on_both_channels! {
+    the_model_is_shown_the_whole_work_item,
+    a_parent_and_its_children_are_named,
+    a_new_mention_on_the_same_work_item_does_not_start_cold,
+    what_changed_between_two_turns_is_pointed_out,
+    a_long_thread_is_compacted_by_the_model_and_goes_on_after_a_restart,
+    a_request_the_provider_finds_too_long_is_shortened_and_sent_once_more,
+    several_messages_in_mid_turn_join_it_together,
+    a_stop_after_a_message_in_mid_turn_stops_both,
+    several_options_are_offered_and_chosen_by_number,
+    a_reply_that_changes_the_subject_is_told_as_a_new_request,
+    an_answer_links_the_work_items_it_names_and_is_never_raw_data,
+    the_model_is_told_to_answer_in_the_language_of_the_request,
+}
 
 /// The text of the request that shows the work item.
 fn context_of(request: &Captured) -> String {
@@ -15,9 +30,8 @@ fn context_of(request: &Captured) -> String {
     texts.iter().find(|text| text.contains("<plane-data>")).expect("the work item is shown").to_string()
 }
 
-#[tokio::test]
-async fn the_model_is_shown_the_whole_work_item() {
-    let app = TestApp::start([Turn::says("A crash.")]).await;
+async fn the_model_is_shown_the_whole_work_item(channel: Channel) {
+    let app = channel.start([Turn::says("A crash.")]).await;
     let mentioned = app.mention("MOB-5", "what is this?").await;
     assert_answered(&app.ended(mentioned.run).await);
     let context = context_of(&app.model.until_request(1).await);
@@ -41,9 +55,8 @@ async fn the_model_is_shown_the_whole_work_item() {
     assert!(context.contains("- relates to MOB-1: Redesign the checkout screen (In Progress)"), "{context}");
 }
 
-#[tokio::test]
-async fn a_parent_and_its_children_are_named() {
-    let app = TestApp::start([Turn::says("One child."), Turn::says("A child.")]).await;
+async fn a_parent_and_its_children_are_named(channel: Channel) {
+    let app = channel.start([Turn::says("One child."), Turn::says("A child.")]).await;
     let parent = app.mention("MOB-1", "what belongs to this?").await;
     app.ended(parent.run).await;
     let context = context_of(&app.model.until_request(1).await);
@@ -54,9 +67,8 @@ async fn a_parent_and_its_children_are_named() {
     assert!(context.contains("- Parent: MOB-1: Redesign the checkout screen (In Progress)"), "{context}");
 }
 
-#[tokio::test]
-async fn a_new_mention_on_the_same_work_item_does_not_start_cold() {
-    let mut app = TestApp::start([Turn::says("It is the number format.")]).await;
+async fn a_new_mention_on_the_same_work_item_does_not_start_cold(channel: Channel) {
+    let mut app = channel.start([Turn::says("It is the number format.")]).await;
     let first = app.mention("MOB-3", "why does it crash?").await;
     app.ended(first.run).await;
     // Only what was said to the end is recalled, and that it was said is on disk now.
@@ -77,9 +89,8 @@ async fn a_new_mention_on_the_same_work_item_does_not_start_cold() {
     assert!(!context_of(&app.model.until_request(4).await).contains("number format"), "another work item's affair");
 }
 
-#[tokio::test]
-async fn what_changed_between_two_turns_is_pointed_out() {
-    let app = TestApp::start([Turn::says("Low, I would say."), Turn::says("I see.")]).await;
+async fn what_changed_between_two_turns_is_pointed_out(channel: Channel) {
+    let app = channel.start([Turn::says("Low, I would say."), Turn::says("I see.")]).await;
     let mentioned = app.mention("MOB-3", "how urgent is it?").await;
     app.ended(mentioned.run).await;
     assert!(!context_of(&app.model.until_request(1).await).contains("Changed since your last turn"));
@@ -93,14 +104,14 @@ async fn what_changed_between_two_turns_is_pointed_out() {
     }
 }
 
-#[tokio::test]
-async fn a_long_thread_is_compacted_by_the_model_and_goes_on_after_a_restart() {
+async fn a_long_thread_is_compacted_by_the_model_and_goes_on_after_a_restart(channel: Channel) {
     let summary = |request: &Captured| {
         let compacts = request.mentions("It will be replaced by your summary");
         compacts.then(|| Turn::says("- @maya asked for numbers, and wants them in euro from now on."))
     };
     let answer = |request: &Captured| Some(Turn::says(&format!("Answer {}.", request.texts("assistant").len())));
-    let mut app = TestApp::setup()
+    let mut app = channel
+        .setup()
         .plane(|options| options.rate_limit_per_minute = None)
         .rule(move |request| summary(request).or_else(|| answer(request)))
         .start()
@@ -132,10 +143,9 @@ async fn a_long_thread_is_compacted_by_the_model_and_goes_on_after_a_restart() {
     assert!(last.mentions("wants them in euro from now on"), "the summary survives");
 }
 
-#[tokio::test]
-async fn a_request_the_provider_finds_too_long_is_shortened_and_sent_once_more() {
+async fn a_request_the_provider_finds_too_long_is_shortened_and_sent_once_more(channel: Channel) {
     let too_long = || Turn::fails(400, "context_length_exceeded", "This model's maximum context length is 100 tokens");
-    let app = TestApp::start([too_long(), Turn::says("In short: a crash."), too_long(), too_long()]).await;
+    let app = channel.start([too_long(), Turn::says("In short: a crash."), too_long(), too_long()]).await;
     let mentioned = app.mention("MOB-3", "what is this?").await;
     assert_eq!(assert_answered(&app.ended(mentioned.run).await), "In short: a crash.");
     let requests = app.model.requests();
@@ -148,14 +158,14 @@ async fn a_request_the_provider_finds_too_long_is_shortened_and_sent_once_more()
     assert!(assert_ended(&picture, "error", "failed").contains("too long"));
 }
 
-#[tokio::test]
-async fn several_messages_in_mid_turn_join_it_together() {
+async fn several_messages_in_mid_turn_join_it_together(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([
-        Turn::calls([("read_comments", json!({}))]).after(vec![Piece::Hold(gate.clone())]),
-        Turn::says("All three."),
-    ])
-    .await;
+    let app = channel
+        .start([
+            Turn::calls([("read_comments", json!({}))]).after(vec![Piece::Hold(gate.clone())]),
+            Turn::says("All three."),
+        ])
+        .await;
     let mentioned = app.mention("MOB-3", "triage this").await;
     gate.reached().await;
     app.reply(mentioned.run, "look for duplicates as well").await;
@@ -173,14 +183,14 @@ async fn several_messages_in_mid_turn_join_it_together() {
     assert_eq!(app.plane.run(mentioned.run).terminal_count(), 1, "one answer for all");
 }
 
-#[tokio::test]
-async fn a_stop_after_a_message_in_mid_turn_stops_both() {
+async fn a_stop_after_a_message_in_mid_turn_stops_both(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([
-        Turn::calls([("read_comments", json!({}))]).after(vec![Piece::Hold(gate.clone())]),
-        Turn::says("Only this.").when("now only the crash"),
-    ])
-    .await;
+    let app = channel
+        .start([
+            Turn::calls([("read_comments", json!({}))]).after(vec![Piece::Hold(gate.clone())]),
+            Turn::says("Only this.").when("now only the crash"),
+        ])
+        .await;
     let mentioned = app.mention("MOB-3", "triage this").await;
     gate.reached().await;
     app.reply(mentioned.run, "look for duplicates as well").await;
@@ -200,23 +210,23 @@ fn asks_for_several() -> Turn {
     Turn::calls([("ask_user", json!({"question": "Which labels fit?", "options": options, "several": true}))])
 }
 
-#[tokio::test]
-async fn several_options_are_offered_and_chosen_by_number() {
-    let app = TestApp::start([asks_for_several(), Turn::says("Both then.")]).await;
+async fn several_options_are_offered_and_chosen_by_number(channel: Channel) {
+    let app = channel.start([asks_for_several(), Turn::says("Both then.")]).await;
     let mentioned = app.mention("MOB-3", "which labels?").await;
     let picture = app.ended(mentioned.run).await;
     let body = assert_ended(&picture, "elicitation", "awaiting");
     assert!(body.contains("1. bug\n2. crash\n3. android") && body.contains("choose several"), "{body}");
-    assert_eq!(picture.elicitation().unwrap().signal_metadata["allow_multiple"], true);
+    if channel == Channel::Runs {
+        assert_eq!(picture.elicitation().unwrap().signal_metadata["allow_multiple"], true);
+    }
     app.reply(mentioned.run, "3 and 1").await;
     assert_eq!(assert_answered(&app.ended_times(mentioned.run, 2).await), "Both then.");
     let results = app.model.until_request(2).await.texts("tool").join("\n");
     assert!(results.contains("The person chose:\n\n- bug\n- android"), "{results}");
 }
 
-#[tokio::test]
-async fn a_reply_that_changes_the_subject_is_told_as_a_new_request() {
-    let app = TestApp::start([asks_for_several(), Turn::says("Bob wrote it.")]).await;
+async fn a_reply_that_changes_the_subject_is_told_as_a_new_request(channel: Channel) {
+    let app = channel.start([asks_for_several(), Turn::says("Bob wrote it.")]).await;
     let mentioned = app.mention("MOB-3", "which labels?").await;
     app.ended(mentioned.run).await;
     app.reply(mentioned.run, "never mind, who reported this?").await;
@@ -227,14 +237,14 @@ async fn a_reply_that_changes_the_subject_is_told_as_a_new_request() {
     assert!(results.contains("If it is something new, leave the question"), "{results}");
 }
 
-#[tokio::test]
-async fn an_answer_links_the_work_items_it_names_and_is_never_raw_data() {
-    let app = TestApp::start([
-        Turn::calls([("search_work_items", json!({"query": "crash"}))]),
-        Turn::says("{\"duplicate_of\": \"MOB-5\"}"),
-        Turn::says("It is a duplicate of MOB-5, not of MOB-77; see UTF-8."),
-    ])
-    .await;
+async fn an_answer_links_the_work_items_it_names_and_is_never_raw_data(channel: Channel) {
+    let app = channel
+        .start([
+            Turn::calls([("search_work_items", json!({"query": "crash"}))]),
+            Turn::says("{\"duplicate_of\": \"MOB-5\"}"),
+            Turn::says("It is a duplicate of MOB-5, not of MOB-77; see UTF-8."),
+        ])
+        .await;
     let mentioned = app.mention("MOB-3", "is it known?").await;
     let answer = assert_answered(&app.ended(mentioned.run).await);
     let expected = format!(
@@ -284,9 +294,8 @@ fn texts_of(picture: &RunPicture) -> String {
     picture.activities.iter().filter(|activity| activity.actor_name == "aileron").map(words).collect()
 }
 
-#[tokio::test]
-async fn the_model_is_told_to_answer_in_the_language_of_the_request() {
-    let app = TestApp::start([Turn::says("Das ist ein Absturz: MOB-5 beschreibt dasselbe.")]).await;
+async fn the_model_is_told_to_answer_in_the_language_of_the_request(channel: Channel) {
+    let app = channel.start([Turn::says("Das ist ein Absturz: MOB-5 beschreibt dasselbe.")]).await;
     let mentioned = app.mention("MOB-3", "Was ist das hier?").await;
     let answer = assert_answered(&app.ended(mentioned.run).await);
     assert!(answer.starts_with("Das ist ein Absturz"), "{answer}");

@@ -15,13 +15,19 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
 use crate::support::{
+    app::Channel,
     faulty::{Plan, Side},
     life::{Act, Played, Scenario, Thinks, World, lasting, play, progress},
 };
 
 /// What the model says beside its calls. It is shown or not, depending on how soon it comes after the
 /// thought before, and so the undisturbed run need not show it.
-const BESIDE_CALLS: &[&str] = &["thought: I look it up.", "thought: I put it in order."];
+const BESIDE_CALLS: &[&str] = &[
+    "thought: I look it up.",
+    "thought: I put it in order.",
+    // So is a call that a stop overtakes.
+    r#"action {"arguments":{"key":"MOB-1"},"tool":"read_work_item"}"#,
+];
 
 /// So many tokens are never used up.
 const WIDE: u32 = 1_000_000;
@@ -438,10 +444,19 @@ async fn point(world: &World, scenario: &Scenario, undisturbed: &Played, number:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_death_at_any_call_changes_nothing_that_people_see() {
+    sweep(Channel::Runs).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_death_at_any_call_changes_nothing_that_people_see_in_comments() {
+    sweep(Channel::Comments).await;
+}
+
+async fn sweep(channel: Channel) {
     let mut points = Vec::new();
     let mut worlds = Vec::new();
-    for scenario in SCENARIOS {
-        let world = World::start().await;
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.is_played(channel)) {
+        let world = World::start(channel).await;
         let undisturbed = play(&world, scenario, Plan::Nothing).await;
         let faults = faults_in(scenario, &undisturbed);
         assert!(faults.is_empty(), "{}: {faults:?}\n{}", scenario.name, undisturbed.picture.to_text());
@@ -463,7 +478,11 @@ async fn a_death_at_any_call_changes_nothing_that_people_see() {
         .await;
     let struck = found.iter().flatten().count();
     let differences: Vec<_> = found.into_iter().flatten().filter(|told| !told.is_empty()).collect();
-    println!("crash sweep: {} scenarios, {struck} points, {} differences", worlds.len(), differences.len());
+    println!(
+        "crash sweep in {channel:?}: {} scenarios, {struck} points, {} differences",
+        worlds.len(),
+        differences.len()
+    );
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
     assert!(struck > worlds.len() * 20, "only {struck} deaths: the sweep strikes next to nothing");
     let violations: Vec<_> = worlds.iter().flat_map(|(_, world, _)| world.plane.violations()).collect();

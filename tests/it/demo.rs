@@ -9,8 +9,18 @@ use crate::support::{
 
 #[tokio::test]
 async fn demo_once_prints_a_whole_run_and_ends_with_success() {
+    prints_a_whole_run("commercial").await;
+}
+
+#[tokio::test]
+async fn demo_once_does_so_in_comments_too() {
+    prints_a_whole_run("community").await;
+}
+
+async fn prints_a_whole_run(edition: &str) {
     let home = TempDir::new().unwrap();
-    let shown = binary::run(home.path(), &["demo", "--once", "@aileron please triage this"], &Settings::new()).await;
+    let arguments = ["demo", "--edition", edition, "--once", "@aileron please triage this"];
+    let shown = binary::run(home.path(), &arguments, &Settings::new()).await;
     assert!(shown.status.success(), "{}\n{}", shown.stdout, shown.stderr);
     let text = shown.stdout.to_lowercase();
     for part in ["thought", "action", "→", "response", "rehearsal"] {

@@ -9,6 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use crate::{
     crash::SCENARIOS,
     support::{
+        app::Channel,
         faulty::{Plan, Trouble},
         life::{Played, Scenario, World, lasting, play},
     },
@@ -30,8 +31,8 @@ struct Known {
     undisturbed: Played,
 }
 
-async fn known(name: &str) -> Known {
-    let (world, scenario) = (World::start().await, scenario(name));
+async fn known(channel: Channel, name: &str) -> Known {
+    let (world, scenario) = (World::start(channel).await, scenario(name));
     let undisturbed = play(&world, scenario, Plan::Nothing).await;
     Known { world, scenario, undisturbed }
 }
@@ -69,8 +70,18 @@ async fn all(points: Vec<impl Future<Output = String>>) -> (usize, Vec<String>) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trouble_at_any_call_of_plane_is_got_over() {
-    let (plain, question) = (known("a plain answer").await, known("a question and its reply").await);
-    let changes = known("changes of every kind, tried again").await;
+    trouble_of_plane(Channel::Runs).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trouble_at_any_call_of_plane_is_got_over_in_comments() {
+    trouble_of_plane(Channel::Comments).await;
+}
+
+async fn trouble_of_plane(channel: Channel) {
+    let plain = known(channel, "a plain answer").await;
+    let question = known(channel, "a question and its reply").await;
+    let changes = known(channel, "changes of every kind, tried again").await;
     let mut plans = Vec::new();
     for trouble in Trouble::ALL {
         plans.extend((1..=plain.undisturbed.plane_calls).map(|from| (&plain, Plan::Plane { from, times: 1, trouble })));
@@ -85,7 +96,7 @@ async fn trouble_at_any_call_of_plane_is_got_over() {
         judge(known, &known.world, &played, known.scenario.end, &format!("{plan:?}"))
     });
     let (count, differences) = all(points.collect()).await;
-    println!("faults of Plane's calls: {count} points, {} differences", differences.len());
+    println!("faults of Plane's calls in {channel:?}: {count} points, {} differences", differences.len());
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
 }
 
@@ -94,7 +105,7 @@ async fn trouble_at_any_call_of_the_model_is_got_over_or_told() {
     let names = ["a plain answer", "parallel tools, then an answer", "an empty answer, asked again"];
     let mut scenarios = Vec::new();
     for name in names {
-        scenarios.push(known(name).await);
+        scenarios.push(known(Channel::Runs, name).await);
     }
     let mut points = Vec::new();
     for known in &scenarios {
@@ -134,26 +145,56 @@ fn breakages() -> Vec<(&'static str, Breakage)> {
 }
 
 /// The requests a turn makes, by method and a part of the path.
-const REQUESTS: [(&str, &str); 4] =
-    [("POST", "/runs/"), ("GET", "/project-members/"), ("GET", "/comments/"), ("GET", "/work-items/")];
+fn requests(channel: Channel) -> &'static [(&'static str, &'static str)] {
+    match channel {
+        Channel::Runs => {
+            &[("POST", "/runs/"), ("GET", "/project-members/"), ("GET", "/comments/"), ("GET", "/work-items/")]
+        }
+        Channel::Comments => &[
+            ("POST", "/comments/"),
+            ("PATCH", "/comments/"),
+            ("GET", "/project-members/"),
+            ("GET", "/comments/"),
+            ("GET", "/work-items/"),
+        ],
+    }
+}
+
+/// The requests that say something and that look what was said, by method and a part of the path.
+fn words(channel: Channel) -> [(&'static str, &'static str); 2] {
+    match channel {
+        Channel::Runs => [("POST", "/runs/"), ("GET", "/runs/")],
+        Channel::Comments => [("PATCH", "/comments/"), ("GET", "/comments/")],
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_way_a_connection_to_plane_breaks_is_got_over() {
-    let known = &known("a plain answer").await;
+    broken_connections(Channel::Runs).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_way_a_connection_to_plane_breaks_is_got_over_in_comments() {
+    broken_connections(Channel::Comments).await;
+}
+
+async fn broken_connections(channel: Channel) {
+    let known = &known(channel, "a plain answer").await;
+    let [said, looked] = words(channel);
     let mut points = Vec::new();
     for (name, breakage) in breakages() {
         for times in [1, 3] {
-            for (method, path) in REQUESTS {
+            for (method, path) in requests(channel) {
                 points.push((name, vec![Fault::new(method, path, times, breakage.clone())]));
             }
             // The look after a lost answer goes wrong as well.
-            let lost = Fault::new("POST", "/runs/", 3, Breakage::ResetAfterEffect);
-            points.push((name, vec![lost, Fault::new("GET", "/runs/", times, breakage.clone())]));
+            let lost = Fault::new(said.0, said.1, 3, Breakage::ResetAfterEffect);
+            points.push((name, vec![lost, Fault::new(looked.0, looked.1, times, breakage.clone())]));
         }
     }
     let points = points.into_iter().map(|(name, faults)| async move {
         // Faults strike by path, so each point has a stand-in of its own.
-        let world = World::start().await;
+        let world = World::start(channel).await;
         let told = format!("{name} at {faults:?}");
         faults.into_iter().for_each(|fault| world.plane.inject(fault));
         let played = play(&world, known.scenario, Plan::Nothing).await;
@@ -167,6 +208,6 @@ async fn every_way_a_connection_to_plane_breaks_is_got_over() {
         told
     });
     let (count, differences) = all(points.collect()).await;
-    println!("faults of Plane's connections: {count} points, {} differences", differences.len());
+    println!("faults of Plane's connections in {channel:?}: {count} points, {} differences", differences.len());
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
 }

@@ -16,6 +16,7 @@ mod approval;
 mod bounds;
 mod browser;
 mod budget;
+mod channel;
 mod chat;
 mod check;
 mod context;

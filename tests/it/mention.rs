@@ -4,10 +4,24 @@ use aileron::sandbox::RunPicture;
 use serde_json::json;
 
 use crate::support::{
-    app::TestApp,
+    app::{Channel, TestApp, on_both_channels},
     model::{Gate, Piece, Turn},
     picture::{assert_answered, assert_ended, kinds},
 };
+
+on_both_channels! {
+    the_first_thought_comes_before_the_model_has_said_anything,
+    the_model_is_told_of_the_work_item_and_the_request,
+    a_bare_mention_is_answered_too,
+    a_follow_up_goes_on_with_the_conversation,
+    a_question_waits_and_the_reply_goes_on_with_the_turn,
+    parallel_tool_calls_each_get_their_own_result,
+    an_error_of_a_tool_is_told_to_the_model_and_the_turn_goes_on,
+    malformed_and_unknown_tool_calls_are_told_to_the_model,
+    thinking_never_reaches_the_answer,
+    a_prompt_in_mid_turn_joins_it_at_the_next_tool_boundary,
+    a_prompt_during_the_final_answer_is_answered_too,
+}
 
 #[tokio::test]
 async fn a_first_mention_is_thought_about_worked_on_and_answered_once() {
@@ -31,10 +45,9 @@ async fn a_first_mention_is_thought_about_worked_on_and_answered_once() {
     assert_eq!(answer, 1, "the answer is one comment");
 }
 
-#[tokio::test]
-async fn the_first_thought_comes_before_the_model_has_said_anything() {
+async fn the_first_thought_comes_before_the_model_has_said_anything(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([Turn::says("Done.").after(vec![Piece::Hold(gate.clone())])]).await;
+    let app = channel.start([Turn::says("Done.").after(vec![Piece::Hold(gate.clone())])]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     gate.reached().await;
     let picture = app.until(mentioned.run, "a first thought", |picture| !picture.thoughts().is_empty()).await;
@@ -44,9 +57,8 @@ async fn the_first_thought_comes_before_the_model_has_said_anything() {
     assert_answered(&app.ended(mentioned.run).await);
 }
 
-#[tokio::test]
-async fn the_model_is_told_of_the_work_item_and_the_request() {
-    let app = TestApp::start([Turn::says("Hello.")]).await;
+async fn the_model_is_told_of_the_work_item_and_the_request(channel: Channel) {
+    let app = channel.start([Turn::says("Hello.")]).await;
     let mentioned = app.mention("MOB-3", "what is the état of this? 🚀").await;
     app.ended(mentioned.run).await;
 
@@ -59,16 +71,14 @@ async fn the_model_is_told_of_the_work_item_and_the_request() {
     assert_eq!(request.authorization, format!("Bearer {}", crate::support::app::MODEL_KEY));
 }
 
-#[tokio::test]
-async fn a_bare_mention_is_answered_too() {
-    let app = TestApp::start([Turn::says("How can I help?")]).await;
+async fn a_bare_mention_is_answered_too(channel: Channel) {
+    let app = channel.start([Turn::says("How can I help?")]).await;
     let mentioned = app.mention("MOB-3", "").await;
     assert_eq!(assert_answered(&app.ended(mentioned.run).await), "How can I help?");
 }
 
-#[tokio::test]
-async fn a_follow_up_goes_on_with_the_conversation() {
-    let app = TestApp::start([Turn::says("It is a crash."), Turn::says("Since version 2.")]).await;
+async fn a_follow_up_goes_on_with_the_conversation(channel: Channel) {
+    let app = channel.start([Turn::says("It is a crash."), Turn::says("Since version 2.")]).await;
     let mentioned = app.mention("MOB-3", "what is this?").await;
     app.ended(mentioned.run).await;
     app.reply(mentioned.run, "since when?").await;
@@ -81,18 +91,23 @@ async fn a_follow_up_goes_on_with_the_conversation() {
     assert!(said.find("what is this?") < said.find("since when?"), "{said}");
 }
 
-#[tokio::test]
-async fn a_question_waits_and_the_reply_goes_on_with_the_turn() {
+async fn a_question_waits_and_the_reply_goes_on_with_the_turn(channel: Channel) {
     let question = json!({"question": "Which state shall it have?", "options": ["Todo", "In Progress"]});
-    let app = TestApp::start([Turn::calls([("ask_user", question)]), Turn::says("Then it is for today.")]).await;
+    let app = channel.start([Turn::calls([("ask_user", question)]), Turn::says("Then it is for today.")]).await;
     let mentioned = app.mention("MOB-3", "which state fits?").await;
     let picture = app.ended(mentioned.run).await;
 
     assert!(assert_ended(&picture, "elicitation", "awaiting").contains("Which state shall it have?"));
     let asked = picture.activities.last().unwrap();
-    assert_eq!(asked.signal, "select");
-    let labels = asked.signal_metadata["options"].as_array().unwrap().iter().map(|option| option["label"].clone());
-    assert_eq!(labels.collect::<Vec<_>>(), ["Todo", "In Progress"]);
+    match channel {
+        Channel::Runs => {
+            assert_eq!(asked.signal, "select");
+            let options = asked.signal_metadata["options"].as_array().unwrap();
+            let labels = options.iter().map(|option| option["label"].clone());
+            assert_eq!(labels.collect::<Vec<_>>(), ["Todo", "In Progress"]);
+        }
+        Channel::Comments => assert!(asked.body.contains("1. Todo\n2. In Progress"), "{}", asked.body),
+    }
 
     app.reply(mentioned.run, "In Progress").await;
     let picture = app.ended_times(mentioned.run, 2).await;
@@ -100,16 +115,16 @@ async fn a_question_waits_and_the_reply_goes_on_with_the_turn() {
     assert!(app.model.until_request(2).await.mentions("In Progress"));
 }
 
-#[tokio::test]
-async fn parallel_tool_calls_each_get_their_own_result() {
-    let app = TestApp::start([
-        Turn::calls([
-            ("read_work_item", json!({"work_item": "MOB-1"})),
-            ("read_work_item", json!({"work_item": "MOB-2"})),
-        ]),
-        Turn::says("Compared."),
-    ])
-    .await;
+async fn parallel_tool_calls_each_get_their_own_result(channel: Channel) {
+    let app = channel
+        .start([
+            Turn::calls([
+                ("read_work_item", json!({"work_item": "MOB-1"})),
+                ("read_work_item", json!({"work_item": "MOB-2"})),
+            ]),
+            Turn::says("Compared."),
+        ])
+        .await;
     let mentioned = app.mention("MOB-3", "compare MOB-1 and MOB-2").await;
     assert_answered(&app.ended(mentioned.run).await);
 
@@ -119,30 +134,27 @@ async fn parallel_tool_calls_each_get_their_own_result() {
     assert!(results[1].contains(&app.title("MOB-2").await), "{results:?}");
 }
 
-#[tokio::test]
-async fn an_error_of_a_tool_is_told_to_the_model_and_the_turn_goes_on() {
-    let app = TestApp::start([
-        Turn::calls([("read_work_item", json!({"work_item": "MOB-999"}))]),
-        Turn::says("There is no MOB-999."),
-    ])
-    .await;
+async fn an_error_of_a_tool_is_told_to_the_model_and_the_turn_goes_on(channel: Channel) {
+    let app = channel
+        .start([Turn::calls([("read_work_item", json!({"work_item": "MOB-999"}))]), Turn::says("There is no MOB-999.")])
+        .await;
     let mentioned = app.mention("MOB-3", "what about MOB-999?").await;
     assert_eq!(assert_answered(&app.ended(mentioned.run).await), "There is no MOB-999.");
     let results = app.model.until_request(2).await.texts("tool");
     assert!(results.len() == 1 && results[0].contains("does not know the work item"), "{results:?}");
 }
 
-#[tokio::test]
-async fn malformed_and_unknown_tool_calls_are_told_to_the_model() {
-    let app = TestApp::start([
-        Turn::raw_calls([
-            ("search_work_items", "{\"query\": ".to_owned()),
-            ("search_work_items", "{\"query\": 7}".to_owned()),
-            ("launch_rocket", "{}".to_owned()),
-        ]),
-        Turn::says("I mended it."),
-    ])
-    .await;
+async fn malformed_and_unknown_tool_calls_are_told_to_the_model(channel: Channel) {
+    let app = channel
+        .start([
+            Turn::raw_calls([
+                ("search_work_items", "{\"query\": ".to_owned()),
+                ("search_work_items", "{\"query\": 7}".to_owned()),
+                ("launch_rocket", "{}".to_owned()),
+            ]),
+            Turn::says("I mended it."),
+        ])
+        .await;
     let mentioned = app.mention("MOB-3", "search").await;
     assert_eq!(assert_answered(&app.ended(mentioned.run).await), "I mended it.");
     let results = app.model.until_request(2).await.texts("tool");
@@ -151,17 +163,17 @@ async fn malformed_and_unknown_tool_calls_are_told_to_the_model() {
     assert!(results[2].contains("launch_rocket"), "the unknown tool is named: {results:?}");
 }
 
-#[tokio::test]
-async fn thinking_never_reaches_the_answer() {
+async fn thinking_never_reaches_the_answer(channel: Channel) {
     let text = |text: &str| Piece::Text(text.to_owned());
-    let app = TestApp::start([Turn::of([
-        Piece::Reasoning("PRIVATE-ONE of the field. ".into()),
-        text("<thi"),
-        text("nk>PRIVATE-TWO of the tags.</th"),
-        text("ink>The answer "),
-        text("is 42."),
-    ])])
-    .await;
+    let app = channel
+        .start([Turn::of([
+            Piece::Reasoning("PRIVATE-ONE of the field. ".into()),
+            text("<thi"),
+            text("nk>PRIVATE-TWO of the tags.</th"),
+            text("ink>The answer "),
+            text("is 42."),
+        ])])
+        .await;
     let mentioned = app.mention("MOB-3", "think hard").await;
     let picture = app.ended(mentioned.run).await;
     assert_eq!(assert_answered(&picture), "The answer is 42.");
@@ -169,14 +181,14 @@ async fn thinking_never_reaches_the_answer() {
     assert!(comments.iter().all(|comment| !comment.html.contains("PRIVATE")));
 }
 
-#[tokio::test]
-async fn a_prompt_in_mid_turn_joins_it_at_the_next_tool_boundary() {
+async fn a_prompt_in_mid_turn_joins_it_at_the_next_tool_boundary(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([
-        Turn::calls([("read_work_item", json!({}))]).after(vec![Piece::Hold(gate.clone())]),
-        Turn::says("Both done."),
-    ])
-    .await;
+    let app = channel
+        .start([
+            Turn::calls([("read_work_item", json!({}))]).after(vec![Piece::Hold(gate.clone())]),
+            Turn::says("Both done."),
+        ])
+        .await;
     let mentioned = app.mention("MOB-3", "triage this").await;
     gate.reached().await;
     app.reply(mentioned.run, "and look for duplicates").await;
@@ -190,14 +202,14 @@ async fn a_prompt_in_mid_turn_joins_it_at_the_next_tool_boundary() {
     assert_eq!(app.plane.run(mentioned.run).terminal_count(), 1, "one answer for both");
 }
 
-#[tokio::test]
-async fn a_prompt_during_the_final_answer_is_answered_too() {
+async fn a_prompt_during_the_final_answer_is_answered_too(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([
-        Turn::of([Piece::Text("First ".into()), Piece::Hold(gate.clone()), Piece::Text("answer.".into())]),
-        Turn::says("Second answer."),
-    ])
-    .await;
+    let app = channel
+        .start([
+            Turn::of([Piece::Text("First ".into()), Piece::Hold(gate.clone()), Piece::Text("answer.".into())]),
+            Turn::says("Second answer."),
+        ])
+        .await;
     let mentioned = app.mention("MOB-3", "one").await;
     gate.reached().await;
     app.reply(mentioned.run, "two").await;

@@ -11,10 +11,18 @@ use serde_json::{Value, json};
 
 use crate::support::{
     LIMIT,
-    app::{AUTHOR, TestApp},
+    app::{AUTHOR, Channel, TestApp, on_both_channels},
     model::{Gate, Piece, Turn},
     picture::{assert_answered, assert_ended},
 };
+
+on_both_channels! {
+    a_reply_sent_while_the_agent_was_down_is_answered_after_the_start,
+    a_reply_to_a_finished_run_whose_webhook_is_lost_is_answered_without_a_restart,
+    a_stop_whose_webhook_is_lost_ends_the_work_all_the_same,
+    words_older_than_a_stop_are_not_answered_when_both_are_found,
+    a_damaged_store_loses_no_prompt_that_plane_still_shows_and_answers_none_twice,
+}
 
 fn undelivered() -> Delivery {
     Delivery { shape: Shape::Wrapped, events: Vec::new() }
@@ -99,15 +107,15 @@ async fn a_prompt_without_a_time_that_is_older_than_a_stop_is_not_answered() {
     assert_eq!(app.model.requests().len(), 2, "the question and the fence");
 }
 
-#[tokio::test]
-async fn a_damaged_store_loses_no_prompt_that_plane_still_shows_and_answers_none_twice() {
+async fn a_damaged_store_loses_no_prompt_that_plane_still_shows_and_answers_none_twice(channel: Channel) {
     let gate = Gate::new();
-    let mut app = TestApp::start([
-        Turn::says("Answered before.").when("an easy one"),
-        Turn::says("never").when("a hard one").after(vec![Piece::Hold(gate.clone())]),
-        Turn::says("Answered after all.").when("a hard one"),
-    ])
-    .await;
+    let mut app = channel
+        .start([
+            Turn::says("Answered before.").when("an easy one"),
+            Turn::says("never").when("a hard one").after(vec![Piece::Hold(gate.clone())]),
+            Turn::says("Answered after all.").when("a hard one"),
+        ])
+        .await;
     let done = app.mention("MOB-2", "an easy one").await;
     assert_eq!(assert_answered(&app.ended(done.run).await), "Answered before.");
     let open = app.mention("MOB-3", "a hard one").await;
@@ -166,9 +174,8 @@ async fn an_old_run_met_anew_is_asked_about_before_it_is_answered() {
     assert_eq!(assert_answered(&app.ended_times(mentioned.run, 2).await), "Answered here.");
 }
 
-#[tokio::test]
-async fn a_reply_sent_while_the_agent_was_down_is_answered_after_the_start() {
-    let mut app = TestApp::start([question(), Turn::says("B it is.")]).await;
+async fn a_reply_sent_while_the_agent_was_down_is_answered_after_the_start(channel: Channel) {
+    let mut app = channel.start([question(), Turn::says("B it is.")]).await;
     let mentioned = app.mention("MOB-3", "choose").await;
     app.ended(mentioned.run).await;
     app.kill().await;
@@ -181,9 +188,9 @@ async fn a_reply_sent_while_the_agent_was_down_is_answered_after_the_start() {
     assert_eq!(app.plane.run(mentioned.run).terminal_count(), 2, "its webhook comes late and changes nothing");
 }
 
-#[tokio::test]
-async fn a_reply_to_a_finished_run_whose_webhook_is_lost_is_answered_without_a_restart() {
-    let app = TestApp::setup()
+async fn a_reply_to_a_finished_run_whose_webhook_is_lost_is_answered_without_a_restart(channel: Channel) {
+    let app = channel
+        .setup()
         .script([Turn::says("First."), Turn::says("Second.")])
         .set("AILERON__AGENT__SWEEP_SECS", "1")
         .start()
@@ -194,10 +201,10 @@ async fn a_reply_to_a_finished_run_whose_webhook_is_lost_is_answered_without_a_r
     assert_eq!(assert_answered(&app.ended_times(mentioned.run, 2).await), "Second.");
 }
 
-#[tokio::test]
-async fn a_stop_whose_webhook_is_lost_ends_the_work_all_the_same() {
+async fn a_stop_whose_webhook_is_lost_ends_the_work_all_the_same(channel: Channel) {
     let gate = Gate::new();
-    let mut app = TestApp::setup()
+    let mut app = channel
+        .setup()
         .script([Turn::says("never").after(vec![Piece::Hold(gate.clone())])])
         .set("AILERON__AGENT__SWEEP_SECS", "1")
         .start()
@@ -211,9 +218,8 @@ async fn a_stop_whose_webhook_is_lost_ends_the_work_all_the_same() {
     assert!(app.sigterm().await.success());
 }
 
-#[tokio::test]
-async fn words_older_than_a_stop_are_not_answered_when_both_are_found() {
-    let mut app = TestApp::start([question()]).await;
+async fn words_older_than_a_stop_are_not_answered_when_both_are_found(channel: Channel) {
+    let mut app = channel.start([question()]).await;
     let mentioned = app.mention("MOB-3", "choose").await;
     app.ended(mentioned.run).await;
     app.kill().await;

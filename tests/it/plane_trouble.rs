@@ -5,21 +5,28 @@ use serde_json::json;
 
 use crate::support::{
     LIMIT,
-    app::{Access, TestApp},
+    app::{Access, Channel, TestApp, on_both_channels},
     install,
     model::{Gate, Piece, Turn},
     picture::{assert_answered, assert_ended},
 };
 
+on_both_channels! {
+    an_answer_whose_receipt_was_lost_is_not_posted_again,
+    a_plane_that_fails_for_a_while_gets_its_answer_later,
+    an_answer_to_a_terminal_activity_that_cannot_be_read_does_not_repeat_it,
+    a_rate_limit_of_plane_is_waited_out,
+    a_read_that_fails_for_good_is_told_to_the_model,
+}
+
 const TOKEN_PATH: &str = "/auth/o/token/";
 
-#[tokio::test]
-async fn an_answer_whose_receipt_was_lost_is_not_posted_again() {
+async fn an_answer_whose_receipt_was_lost_is_not_posted_again(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([Turn::says("Only once.").after(vec![Piece::Hold(gate.clone())])]).await;
+    let app = channel.start([Turn::says("Only once.").after(vec![Piece::Hold(gate.clone())])]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     gate.reached().await;
-    app.plane.inject(Fault::new("POST", "/activities/", 1, Breakage::ResetAfterEffect));
+    app.plane.inject(channel.at_last_word(1, Breakage::ResetAfterEffect));
     gate.open();
     app.ended(mentioned.run).await;
     app.until_listed_again(mentioned.run).await;
@@ -27,53 +34,46 @@ async fn an_answer_whose_receipt_was_lost_is_not_posted_again() {
     assert_eq!(assert_answered(&app.plane.run(mentioned.run)), "Only once.");
 }
 
-#[tokio::test]
-async fn a_plane_that_fails_for_a_while_gets_its_answer_later() {
-    let app = TestApp::start([Turn::says("At last.")]).await;
-    app.plane.inject(Fault::new(
-        "POST",
-        "/activities/",
-        3,
-        Breakage::Status { code: 502, retry_after: None, body: "<html>Bad gateway</html>".to_owned() },
-    ));
+async fn a_plane_that_fails_for_a_while_gets_its_answer_later(channel: Channel) {
+    let app = channel.start([Turn::says("At last.")]).await;
+    let bad_gateway = Breakage::Status { code: 502, retry_after: None, body: "<html>Bad gateway</html>".to_owned() };
+    app.plane.inject(channel.at_new_words(3, bad_gateway));
     let mentioned = app.mention("MOB-3", "hello").await;
     let picture = app.ended(mentioned.run).await;
     assert_eq!(assert_ended(&picture, "response", "completed"), "At last.");
 }
 
-#[tokio::test]
-async fn an_answer_to_a_terminal_activity_that_cannot_be_read_does_not_repeat_it() {
+async fn an_answer_to_a_terminal_activity_that_cannot_be_read_does_not_repeat_it(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([Turn::says("Only once.").after(vec![Piece::Hold(gate.clone())])]).await;
+    let app = channel.start([Turn::says("Only once.").after(vec![Piece::Hold(gate.clone())])]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     gate.reached().await;
-    app.plane.inject(Fault::new("POST", "/activities/", 1, Breakage::Malformed));
+    app.plane.inject(channel.at_last_word(1, Breakage::Malformed));
     gate.open();
     app.ended(mentioned.run).await;
     app.fence().await;
     assert_eq!(assert_answered(&app.plane.run(mentioned.run)), "Only once.");
 }
 
-#[tokio::test]
-async fn a_rate_limit_of_plane_is_waited_out() {
+async fn a_rate_limit_of_plane_is_waited_out(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([Turn::says("Patient.").after(vec![Piece::Hold(gate.clone())])]).await;
+    let app = channel.start([Turn::says("Patient.").after(vec![Piece::Hold(gate.clone())])]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     gate.reached().await;
     let body = r#"{"error_code": 5900, "error_message": "RATE_LIMIT_EXCEEDED"}"#.to_owned();
     let limited = Breakage::Status { code: 429, retry_after: Some(1), body };
-    app.plane.inject(Fault::new("POST", "/activities/", 1, limited));
+    app.plane.inject(channel.at_last_word(1, limited));
     gate.open();
     assert_eq!(assert_answered(&app.ended(mentioned.run).await), "Patient.");
 }
 
-#[tokio::test]
-async fn a_read_that_fails_for_good_is_told_to_the_model() {
-    let app = TestApp::start([
-        Turn::calls([("search_work_items", json!({"query": "crash"}))]),
-        Turn::says("The search does not work today."),
-    ])
-    .await;
+async fn a_read_that_fails_for_good_is_told_to_the_model(channel: Channel) {
+    let app = channel
+        .start([
+            Turn::calls([("search_work_items", json!({"query": "crash"}))]),
+            Turn::says("The search does not work today."),
+        ])
+        .await;
     let body = r#"{"error": "You do not have permission"}"#.to_owned();
     app.plane.inject(Fault::new("GET", "/search/", 5, Breakage::Status { code: 403, retry_after: None, body }));
     let mentioned = app.mention("MOB-3", "search").await;

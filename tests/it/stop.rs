@@ -7,20 +7,33 @@ use serde_json::json;
 
 use crate::support::{
     LIMIT,
-    app::TestApp,
+    app::{Channel, TestApp, on_both_channels},
     model::{Gate, Piece, Turn},
     picture::{assert_answered, assert_ended},
 };
 
-#[tokio::test]
-async fn a_stop_in_mid_stream_drops_the_stream_and_is_confirmed_once() {
+on_both_channels! {
+    a_stop_in_mid_stream_drops_the_stream_and_is_confirmed_once,
+    no_tool_starts_after_a_stop,
+    a_stop_during_a_tool_does_not_wait_for_the_model_to_hear_of_its_result,
+    a_stop_delivered_several_times_is_confirmed_once,
+    a_run_that_waits_for_a_reply_can_be_stopped,
+    after_a_stop_the_person_can_ask_again,
+    a_stop_survives_a_kill,
+    a_stop_overtakes_all_that_wait_for_a_free_place,
+    two_stops_are_confirmed_once,
+    a_stop_of_a_stopped_run_is_not_confirmed_again,
+    a_stop_of_a_finished_run_asks_the_model_nothing_and_needs_no_confirmation,
+    a_stop_while_the_last_word_is_on_its_way_lets_it_be_the_only_one,
+    a_stop_right_after_a_crash_is_confirmed_once,
+    words_right_after_a_stop_are_answered_and_that_confirms_it,
+}
+
+async fn a_stop_in_mid_stream_drops_the_stream_and_is_confirmed_once(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([Turn::of([
-        Piece::Text("A long ".into()),
-        Piece::Hold(gate.clone()),
-        Piece::Text("tale".into()),
-    ])])
-    .await;
+    let app = channel
+        .start([Turn::of([Piece::Text("A long ".into()), Piece::Hold(gate.clone()), Piece::Text("tale".into())])])
+        .await;
     let mentioned = app.mention("MOB-3", "tell me a tale").await;
     gate.reached().await;
     app.stop(mentioned.run).await;
@@ -34,11 +47,10 @@ async fn a_stop_in_mid_stream_drops_the_stream_and_is_confirmed_once() {
     assert_eq!(later.to_text(), picture.to_text(), "nothing comes after the confirmation");
 }
 
-#[tokio::test]
-async fn no_tool_starts_after_a_stop() {
+async fn no_tool_starts_after_a_stop(channel: Channel) {
     let gate = Gate::new();
     let calls = Turn::calls([("read_work_item", json!({"work_item": "MOB-5"}))]);
-    let app = TestApp::start([calls.after(vec![Piece::Text("Reading.".into()), Piece::Hold(gate.clone())])]).await;
+    let app = channel.start([calls.after(vec![Piece::Text("Reading.".into()), Piece::Hold(gate.clone())])]).await;
     let mentioned = app.mention("MOB-3", "look at MOB-5").await;
     gate.reached().await;
     app.stop(mentioned.run).await;
@@ -49,9 +61,8 @@ async fn no_tool_starts_after_a_stop() {
     assert_eq!(app.model.requests().len(), 1);
 }
 
-#[tokio::test]
-async fn a_stop_during_a_tool_does_not_wait_for_the_model_to_hear_of_its_result() {
-    let app = TestApp::start([Turn::calls([("search_work_items", json!({"query": "crash"}))])]).await;
+async fn a_stop_during_a_tool_does_not_wait_for_the_model_to_hear_of_its_result(channel: Channel) {
+    let app = channel.start([Turn::calls([("search_work_items", json!({"query": "crash"}))])]).await;
     app.plane.inject(Fault::new("GET", "/search/", 1, Breakage::Delay(Duration::from_secs(2))));
     let mentioned = app.mention("MOB-3", "search").await;
     app.until(mentioned.run, "the tool call", |picture| !picture.actions().is_empty()).await;
@@ -61,10 +72,9 @@ async fn a_stop_during_a_tool_does_not_wait_for_the_model_to_hear_of_its_result(
     assert_eq!(app.model.requests().len(), 2, "the stopped turn asked the model once, the fence once");
 }
 
-#[tokio::test]
-async fn a_stop_delivered_several_times_is_confirmed_once() {
+async fn a_stop_delivered_several_times_is_confirmed_once(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([Turn::says("never").after(vec![Piece::Hold(gate.clone())])]).await;
+    let app = channel.start([Turn::says("never").after(vec![Piece::Hold(gate.clone())])]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     gate.reached().await;
     app.stop(mentioned.run).await;
@@ -75,10 +85,9 @@ async fn a_stop_delivered_several_times_is_confirmed_once() {
     assert_eq!(app.plane.run(mentioned.run).terminal_count(), 1);
 }
 
-#[tokio::test]
-async fn a_run_that_waits_for_a_reply_can_be_stopped() {
+async fn a_run_that_waits_for_a_reply_can_be_stopped(channel: Channel) {
     let question = json!({"question": "Which one?", "options": ["A", "B"]});
-    let app = TestApp::start([Turn::calls([("ask_user", question)])]).await;
+    let app = channel.start([Turn::calls([("ask_user", question)])]).await;
     let mentioned = app.mention("MOB-3", "choose").await;
     assert_ended(&app.ended(mentioned.run).await, "elicitation", "awaiting");
     app.stop(mentioned.run).await;
@@ -86,11 +95,10 @@ async fn a_run_that_waits_for_a_reply_can_be_stopped() {
     assert_ended(&picture, "response", "stopped");
 }
 
-#[tokio::test]
-async fn after_a_stop_the_person_can_ask_again() {
+async fn after_a_stop_the_person_can_ask_again(channel: Channel) {
     let gate = Gate::new();
     let app =
-        TestApp::start([Turn::says("never").after(vec![Piece::Hold(gate.clone())]), Turn::says("Back again.")]).await;
+        channel.start([Turn::says("never").after(vec![Piece::Hold(gate.clone())]), Turn::says("Back again.")]).await;
     let mentioned = app.mention("MOB-3", "first").await;
     gate.reached().await;
     app.stop(mentioned.run).await;
@@ -100,10 +108,9 @@ async fn after_a_stop_the_person_can_ask_again() {
     assert_eq!(assert_answered(&picture), "Back again.");
 }
 
-#[tokio::test]
-async fn a_stop_survives_a_kill() {
+async fn a_stop_survives_a_kill(channel: Channel) {
     let gate = Gate::new();
-    let mut app = TestApp::start([Turn::says("never").after(vec![Piece::Hold(gate.clone())])]).await;
+    let mut app = channel.start([Turn::says("never").after(vec![Piece::Hold(gate.clone())])]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     gate.reached().await;
     app.stop(mentioned.run).await;
@@ -116,10 +123,10 @@ async fn a_stop_survives_a_kill() {
 }
 
 /// A stop is of no use to a person who waits for it behind others.
-#[tokio::test]
-async fn a_stop_overtakes_all_that_wait_for_a_free_place() {
+async fn a_stop_overtakes_all_that_wait_for_a_free_place(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::setup()
+    let app = channel
+        .setup()
         .script([
             Turn::says("The long one.").after(vec![Piece::Hold(gate.clone())]),
             Turn::says("The other one.").when("neither"),
@@ -156,15 +163,14 @@ async fn a_stop_that_comes_before_its_prompt_keeps_the_prompt_from_being_answere
     assert_eq!(app.model.requests().len(), 1, "only the fence asked the model");
 }
 
-#[tokio::test]
-async fn two_stops_are_confirmed_once() {
+async fn two_stops_are_confirmed_once(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([Turn::says("never").after(vec![Piece::Hold(gate.clone())])]).await;
+    let app = channel.start([Turn::says("never").after(vec![Piece::Hold(gate.clone())])]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     gate.reached().await;
     // The first confirmation does not get through before the second stop is there.
     let unavailable = Breakage::Status { code: 503, retry_after: None, body: "{}".to_owned() };
-    app.plane.inject(Fault::new("POST", "/activities/", 1, unavailable));
+    app.plane.inject(channel.at_last_word(1, unavailable));
     app.stop(mentioned.run).await;
     let refused = |plane: &Sandbox| plane.requests().iter().any(|request| request.status == 503);
     assert!(app.plane.until_all(refused, LIMIT).await, "the first confirmation was not refused");
@@ -176,10 +182,9 @@ async fn two_stops_are_confirmed_once() {
     assert_ended(&picture, "response", "stopped");
 }
 
-#[tokio::test]
-async fn a_stop_of_a_stopped_run_is_not_confirmed_again() {
+async fn a_stop_of_a_stopped_run_is_not_confirmed_again(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([Turn::says("never").after(vec![Piece::Hold(gate.clone())])]).await;
+    let app = channel.start([Turn::says("never").after(vec![Piece::Hold(gate.clone())])]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     gate.reached().await;
     app.stop(mentioned.run).await;
@@ -190,9 +195,8 @@ async fn a_stop_of_a_stopped_run_is_not_confirmed_again() {
     assert_eq!((picture.terminal_count(), picture.status), (1, Status::Stopped), "{}", picture.to_text());
 }
 
-#[tokio::test]
-async fn a_stop_of_a_finished_run_asks_the_model_nothing_and_needs_no_confirmation() {
-    let app = TestApp::start([Turn::says("Done.")]).await;
+async fn a_stop_of_a_finished_run_asks_the_model_nothing_and_needs_no_confirmation(channel: Channel) {
+    let app = channel.start([Turn::says("Done.")]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     assert_answered(&app.ended(mentioned.run).await);
     app.stop(mentioned.run).await;
@@ -218,15 +222,14 @@ async fn a_stop_of_a_run_nobody_knows_is_acknowledged_and_forgotten() {
     assert_eq!(app.plane.run(mentioned.run).terminal_count(), 1);
 }
 
-#[tokio::test]
-async fn a_stop_while_the_last_word_is_on_its_way_lets_it_be_the_only_one() {
+async fn a_stop_while_the_last_word_is_on_its_way_lets_it_be_the_only_one(channel: Channel) {
     let gate = Gate::new();
-    let app = TestApp::start([Turn::says("The last word.").after(vec![Piece::Hold(gate.clone())])]).await;
+    let app = channel.start([Turn::says("The last word.").after(vec![Piece::Hold(gate.clone())])]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     gate.reached().await;
     app.until(mentioned.run, "the first thought", |picture| !picture.thoughts().is_empty()).await;
     let unavailable = Breakage::Status { code: 503, retry_after: None, body: "{}".to_owned() };
-    app.plane.inject(Fault::new("POST", "/activities/", 1, unavailable));
+    app.plane.inject(channel.at_last_word(1, unavailable));
     gate.open();
     let refused = |plane: &Sandbox| plane.requests().iter().any(|request| request.status == 503);
     assert!(app.plane.until_all(refused, LIMIT).await, "the last word was not refused");
@@ -238,15 +241,14 @@ async fn a_stop_while_the_last_word_is_on_its_way_lets_it_be_the_only_one() {
     assert_eq!((later.terminal_count(), later.response()), (1, Some("The last word.")), "{}", later.to_text());
 }
 
-#[tokio::test]
-async fn a_stop_right_after_a_crash_is_confirmed_once() {
+async fn a_stop_right_after_a_crash_is_confirmed_once(channel: Channel) {
     let gate = Gate::new();
     let held = || Turn::says("never").after(vec![Piece::Hold(gate.clone())]);
     let hold_all = {
         let gate = gate.clone();
         move |_: &_| Some(Turn::says("never").after(vec![Piece::Hold(gate.clone())]))
     };
-    let mut app = TestApp::setup().script([held()]).rule(hold_all).start().await;
+    let mut app = channel.setup().script([held()]).rule(hold_all).start().await;
     let mentioned = app.mention("MOB-3", "hello").await;
     gate.reached().await;
     app.kill().await;
@@ -259,14 +261,13 @@ async fn a_stop_right_after_a_crash_is_confirmed_once() {
 
 /// Plane ends a stopped run with the first response after the stop and takes nothing more, so what a
 /// person says right after a stop must be answered by that one.
-#[tokio::test]
-async fn words_right_after_a_stop_are_answered_and_that_confirms_it() {
+async fn words_right_after_a_stop_are_answered_and_that_confirms_it(channel: Channel) {
     let question = json!({"question": "Which one?", "options": ["A", "B"]});
-    let app = TestApp::start([Turn::calls([("ask_user", question)]), Turn::says("C it is.")]).await;
+    let app = channel.start([Turn::calls([("ask_user", question)]), Turn::says("C it is.")]).await;
     let mentioned = app.mention("MOB-3", "choose").await;
     app.ended(mentioned.run).await;
     // The agent asks how the run stands before it confirms; meanwhile the person goes on.
-    app.plane.inject(Fault::new("GET", "/runs/", 1, Breakage::Delay(Duration::from_millis(700))));
+    app.plane.inject(channel.at_status(Breakage::Delay(Duration::from_millis(700))));
     app.stop(mentioned.run).await;
     app.reply(mentioned.run, "take C then").await;
     let picture = app.ended_times(mentioned.run, 2).await;

@@ -24,7 +24,7 @@ struct Hands {
 
 impl Hands {
     async fn new() -> Self {
-        Self { world: World::start().await, steps: 0 }
+        Self { world: World::start(crate::support::app::Channel::Runs).await, steps: 0 }
     }
 
     fn plane(&self) -> &dyn PlaneApi {

@@ -2,15 +2,22 @@
 
 use std::time::Duration;
 
-use aileron::sandbox::{Breakage, Delivery, Fault, Mention, Shape, Status, Which};
+use aileron::sandbox::{Breakage, Delivery, Mention, Shape, Status, Which};
 use serde_json::json;
 
 use crate::support::{
-    app::{TestApp, WEBHOOK_SECRET},
+    app::{Channel, TestApp, WEBHOOK_SECRET, on_both_channels},
     http,
     model::{Gate, Piece, Turn},
     picture::assert_answered,
 };
+
+on_both_channels! {
+    the_same_event_delivered_many_times_at_once_is_answered_once,
+    many_mentions_at_once_are_each_answered_with_their_own_words,
+    an_event_that_comes_again_after_the_end_changes_nothing,
+    a_prompt_while_the_last_word_is_on_its_way_gets_its_own_answer,
+}
 
 #[tokio::test]
 async fn both_shapes_and_every_order_of_the_two_events_are_answered_once() {
@@ -48,9 +55,8 @@ async fn both_shapes_and_every_order_of_the_two_events_are_answered_once() {
     assert_eq!(app.model.requests().len(), deliveries.len() + 1, "one request a mention, one for the fence");
 }
 
-#[tokio::test]
-async fn the_same_event_delivered_many_times_at_once_is_answered_once() {
-    let app = TestApp::start([Turn::says("Once.")]).await;
+async fn the_same_event_delivered_many_times_at_once_is_answered_once(channel: Channel) {
+    let app = channel.start([Turn::says("Once.")]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     let deliveries = (0..12).map(|_| app.plane.redeliver(mentioned.run));
     for statuses in futures_util::future::join_all(deliveries).await {
@@ -61,9 +67,9 @@ async fn the_same_event_delivered_many_times_at_once_is_answered_once() {
     assert_eq!(app.plane.run(mentioned.run).terminal_count(), 1);
 }
 
-#[tokio::test]
-async fn many_mentions_at_once_are_each_answered_with_their_own_words() {
-    let app = TestApp::setup()
+async fn many_mentions_at_once_are_each_answered_with_their_own_words(channel: Channel) {
+    let app = channel
+        .setup()
         .rule(|request| {
             let asked = request.texts("user").pop()?;
             let number = asked.split("echo-").nth(1)?.chars().take_while(char::is_ascii_digit).collect::<String>();
@@ -237,9 +243,8 @@ async fn health_readiness_and_metrics_are_told() {
     assert_eq!(app.get("/webhook").await.status(), 405);
 }
 
-#[tokio::test]
-async fn an_event_that_comes_again_after_the_end_changes_nothing() {
-    let mut app = TestApp::start([Turn::says("Once.")]).await;
+async fn an_event_that_comes_again_after_the_end_changes_nothing(channel: Channel) {
+    let mut app = channel.start([Turn::says("Once.")]).await;
     let mentioned = app.mention("MOB-3", "hello").await;
     assert_answered(&app.ended(mentioned.run).await);
     app.plane.redeliver(mentioned.run).await;
@@ -270,15 +275,13 @@ async fn a_run_that_went_stale_meanwhile_is_answered_once() {
 }
 
 /// Between the moment the last word is settled and the moment Plane's receipt for it is noted.
-#[tokio::test]
-async fn a_prompt_while_the_last_word_is_on_its_way_gets_its_own_answer() {
+async fn a_prompt_while_the_last_word_is_on_its_way_gets_its_own_answer(channel: Channel) {
     let gate = Gate::new();
-    let app =
-        TestApp::start([Turn::says("First.").after(vec![Piece::Hold(gate.clone())]), Turn::says("Second.")]).await;
+    let app = channel.start([Turn::says("First.").after(vec![Piece::Hold(gate.clone())]), Turn::says("Second.")]).await;
     let mentioned = app.mention("MOB-3", "one").await;
     gate.reached().await;
     app.until(mentioned.run, "the first thought", |picture| !picture.thoughts().is_empty()).await;
-    app.plane.inject(Fault::new("POST", "/activities/", 1, Breakage::Delay(Duration::from_millis(500))));
+    app.plane.inject(channel.at_last_word(1, Breakage::Delay(Duration::from_millis(500))));
     gate.open();
     app.ended(mentioned.run).await;
     app.reply(mentioned.run, "two").await;

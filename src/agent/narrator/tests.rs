@@ -20,7 +20,7 @@ use crate::{
         },
         write::{ItemFields, Target},
     },
-    plane::{Carried, DeedApi, ItemOrder, ProjectApi, RunStatus, WritePass},
+    plane::{Carried, DeedApi, ItemOrder, ProjectApi, RunStatus, WritePass, thread::Heard},
 };
 
 /// Takes activities and nothing else.
@@ -117,10 +117,10 @@ impl PlaneApi for Board {
         let failure = self.answers.lock().unwrap().pop_front();
         failure.map_or(Ok(Posted { id: ActivityId(uuid::Uuid::nil()), comment: None }), Err)
     }
-    async fn run_activities(&self, _: WorkspaceId, _: RunId) -> Result<Vec<RunActivity>, PlaneError> {
+    async fn run_activities(&self, _: &RunInfo) -> Result<Vec<RunActivity>, PlaneError> {
         not_asked()
     }
-    async fn run(&self, _: WorkspaceId, _: RunId) -> Result<(RunInfo, RunStatus), PlaneError> {
+    async fn run(&self, _: &RunInfo) -> Result<(RunInfo, RunStatus), PlaneError> {
         not_asked()
     }
     async fn work_item(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<WorkItem, PlaneError> {
@@ -156,6 +156,9 @@ impl PlaneApi for Board {
         _: u32,
         _: u32,
     ) -> Result<Page<Comment>, PlaneError> {
+        not_asked()
+    }
+    async fn overheard(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<Vec<Heard>, PlaneError> {
         not_asked()
     }
     async fn comment(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId, _: CommentId) -> Result<Comment, PlaneError> {

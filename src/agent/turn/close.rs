@@ -25,7 +25,7 @@ impl Agent {
         let key = StepKey { run: run.id, turn: u32::MAX, step: 0, part: 0 };
         let ending = Ending::Failed(Failure::plain(FailureCode::Internal));
         let draft = speak::compose(self.texts(run).prompts(), self.limits, &ending, key, &[]);
-        let said = match self.plane.run_activities(run.workspace, run.id).await {
+        let said = match self.plane.run_activities(run).await {
             Ok(shown) if shown.iter().any(|activity| activity.step.as_deref() == Some(&key.to_string())) => Ok(()),
             Ok(_) => self.plane.post_activity(run.workspace, run, &draft).await.map(drop),
             Err(error) => Err(error),
@@ -50,7 +50,7 @@ impl Drive<'_> {
         let entry = if self.session.is_resting() && !self.waiting.prompts.is_empty() {
             Entry::StopMoot
         } else if self.session.is_resting() {
-            match self.agent.plane.run(self.run().workspace, self.run().id).await {
+            match self.agent.plane.run(self.run()).await {
                 Ok((_, RunStatus::Stopped | RunStatus::Completed | RunStatus::Failed)) => Entry::StopMoot,
                 Ok((
                     _,

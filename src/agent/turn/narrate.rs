@@ -27,7 +27,7 @@ impl Drive<'_> {
                 agent.plane.clone(),
                 run,
                 already.keys().chain(said).cloned().collect(),
-                Pace::default(),
+                Pace::default().no_faster_than(agent.plane.progress_gap()),
                 heartbeat,
             )
         });

@@ -74,7 +74,7 @@ impl Drive<'_> {
         if self.session.is_posting() && !self.let_settle().await {
             return Ok(Flow::Leave(Release::HandBack));
         }
-        let activities = match self.agent.plane.run_activities(self.run().workspace, self.run().id).await {
+        let activities = match self.agent.plane.run_activities(self.run()).await {
             Ok(activities) => activities,
             Err(error) => {
                 return Ok(match error.disposition() {
@@ -151,9 +151,9 @@ impl Drive<'_> {
         self.status_asked_at = Instant::now();
         let (plane, info) = (self.agent.plane.clone(), self.record.info.clone());
         let asked = async {
-            let (_, status) = plane.run(info.workspace, info.id).await?;
+            let (_, status) = plane.run(&info).await?;
             let activities = match status {
-                RunStatus::Stopping | RunStatus::Stopped => plane.run_activities(info.workspace, info.id).await?,
+                RunStatus::Stopping | RunStatus::Stopped => plane.run_activities(&info).await?,
                 RunStatus::Created
                 | RunStatus::InProgress
                 | RunStatus::Awaiting

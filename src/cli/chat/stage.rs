@@ -25,7 +25,7 @@ use crate::{
         },
         write::{ItemFields, Target},
     },
-    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass},
+    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass, thread},
 };
 
 type Got<T> = Result<T, PlaneError>;
@@ -130,17 +130,18 @@ impl PlaneApi for Stage {
         Ok(Posted { id, comment: None })
     }
 
-    async fn run_activities(&self, _: WorkspaceId, run: RunId) -> Got<Vec<RunActivity>> {
-        Ok(self.shown(run).into_iter().map(|(_, activity)| activity).collect())
+    async fn run_activities(&self, run: &RunInfo) -> Got<Vec<RunActivity>> {
+        Ok(self.shown(run.id).into_iter().map(|(_, activity)| activity).collect())
     }
 
-    async fn run(&self, workspace: WorkspaceId, run: RunId) -> Got<(RunInfo, RunStatus)> {
-        let last = self.shown(run).pop();
+    async fn run(&self, run: &RunInfo) -> Got<(RunInfo, RunStatus)> {
+        let last = self.shown(run.id).pop();
         let status = match last.as_ref().map(|(_, activity)| &activity.kind) {
             Some(RunActivityKind::Ending) => RunStatus::Completed,
             Some(RunActivityKind::Prompt { .. } | RunActivityKind::Other) | None => RunStatus::InProgress,
         };
-        let unknown = || PlaneError::NotFound { what: "the run", message: format!("nothing was said in {workspace}") };
+        let unknown =
+            || PlaneError::NotFound { what: "the run", message: format!("nothing was said in {}", run.workspace) };
         Ok((last.map(|(info, _)| info).ok_or_else(unknown)?, status))
     }
 
@@ -206,6 +207,10 @@ impl PlaneApi for Stage {
         per_page: u32,
     ) -> Got<Page<Comment>> {
         self.real.comments(workspace, project, id, page, per_page).await
+    }
+
+    async fn overheard(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<thread::Heard>> {
+        self.real.overheard(workspace, project, id).await
     }
 
     async fn comment(

@@ -73,6 +73,16 @@ impl Caller {
         self.ask(&Method::POST, call, Some(body)).await?.json(call.what)
     }
 
+    /// Sets a record's fields to absolute values; repeated only on 429.
+    pub(super) async fn patch(&self, call: &Call<'_>, body: &Value) -> Result<Value, PlaneError> {
+        self.ask(&Method::PATCH, call, Some(body)).await?.json(call.what)
+    }
+
+    /// Deletes a record; repeated only on 429.
+    pub(super) async fn delete(&self, call: &Call<'_>) -> Result<(), PlaneError> {
+        self.ask(&Method::DELETE, call, None).await.map(drop)
+    }
+
     /// The right to one change, in its lane.
     pub(super) async fn write_pass(&self, workspace: WorkspaceId) -> Result<WritePass, PlaneError> {
         self.credentials.authorize(workspace).await?;

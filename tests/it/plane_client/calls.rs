@@ -73,8 +73,8 @@ async fn every_call_reaches_its_address_and_is_read() {
     let (_, _, plane) = client(&server).await;
     let posted = plane.post_activity(WORKSPACE, &run(), &draft()).await.unwrap();
     assert_eq!(posted.comment, Some(COMMENT));
-    assert!(plane.run_activities(WORKSPACE, RUN).await.unwrap().is_empty());
-    let (info, status) = plane.run(WORKSPACE, RUN).await.unwrap();
+    assert!(plane.run_activities(&run()).await.unwrap().is_empty());
+    let (info, status) = plane.run(&run()).await.unwrap();
     assert_eq!((info.work_item, status), (Some(ITEM), RunStatus::InProgress));
     assert!(plane.work_item(WORKSPACE, PROJECT, ITEM).await.unwrap().state.unwrap().name.is_some());
     assert!(plane.work_item_by_key(WORKSPACE, "mob", 2).await.unwrap().sequence > 0);
@@ -143,7 +143,7 @@ async fn a_whole_list_is_read_page_by_page_and_sorted() {
     })
     .await;
     let (_, _, plane) = client(&server).await;
-    let activities = plane.run_activities(WORKSPACE, RUN).await.unwrap();
+    let activities = plane.run_activities(&run()).await.unwrap();
     let ids: Vec<u128> = activities.iter().map(|activity| activity.id.0.as_u128()).collect();
     assert_eq!(ids, [1, 2, 3]);
     assert!(matches!(activities[0].kind, RunActivityKind::Prompt { stop: false, .. }));

@@ -122,6 +122,7 @@ impl Server {
             request_timeout: Duration::from_secs(10),
             requests_per_minute: 1000,
             budget_window: Duration::from_secs(60),
+            channel: aileron::config::ChannelConfig::Runs,
             facts_ttl: Duration::from_secs(60),
             settle: Duration::ZERO,
         }

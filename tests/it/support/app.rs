@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::ExitStatus};
 
 use aileron::{
     domain::ids::RunId,
-    sandbox::{Delivery, Mention, Mentioned, RunPicture, Sandbox, SandboxOptions},
+    sandbox::{Breakage, Delivery, Edition, Fault, Mention, Mentioned, RunPicture, Sandbox, SandboxOptions},
 };
 use reqwest::Response;
 use tempfile::TempDir;
@@ -35,6 +35,76 @@ pub(crate) enum Access {
     Fixed,
     /// Not yet at all.
     Nothing,
+}
+
+/// Where people and the agent talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// In the agent runs of a commercial Plane.
+    Runs,
+    /// In the comments of a Community Plane.
+    Comments,
+}
+
+/// Makes two tests of each of these functions, one for each channel.
+macro_rules! on_both_channels {
+    ($($name:ident),* $(,)?) => {
+        mod in_runs {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::support::app::Channel::Runs).await;
+            })*
+        }
+        mod in_comments {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::support::app::Channel::Comments).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_channels;
+
+impl Channel {
+    /// The usual surroundings on this channel.
+    pub(crate) fn setup(self) -> Setup {
+        match self {
+            Self::Runs => TestApp::setup(),
+            Self::Comments => TestApp::setup()
+                .access(Access::Fixed)
+                .plane(|options| options.edition = Edition::Community)
+                .set("AILERON__PLANE__CHANNEL", "comments"),
+        }
+    }
+
+    /// What goes wrong when a turn that has shown some progress says its last word.
+    pub(crate) fn at_last_word(self, times: usize, what: Breakage) -> Fault {
+        match self {
+            Self::Runs => Fault::new("POST", "/activities/", times, what),
+            Self::Comments => Fault::new("PATCH", "/comments/", times, what),
+        }
+    }
+
+    /// What goes wrong when the agent says something where nothing of its turn stands yet.
+    pub(crate) fn at_new_words(self, times: usize, what: Breakage) -> Fault {
+        match self {
+            Self::Runs => Fault::new("POST", "/activities/", times, what),
+            Self::Comments => Fault::new("POST", "/comments/", times, what),
+        }
+    }
+
+    /// What goes wrong when Plane is asked how a conversation stands.
+    pub(crate) fn at_status(self, what: Breakage) -> Fault {
+        match self {
+            Self::Runs => Fault::new("GET", "/runs/", 1, what),
+            Self::Comments => Fault::new("GET", "/comments/", 1, what),
+        }
+    }
+
+    /// The same with this script.
+    pub(crate) async fn start(self, script: impl IntoIterator<Item = Turn>) -> TestApp {
+        self.setup().script(script).start().await
+    }
 }
 
 /// What a test asks for before the start.
@@ -180,11 +250,12 @@ impl TestApp {
 
     /// Awaits that the agent, unsure of what it posted, asks Plane for the run's activities.
     pub(crate) async fn until_listed_again(&self, run: RunId) {
-        let path = format!("/runs/{run}/activities/");
+        let in_comments = self.settings.get("AILERON__PLANE__CHANNEL").is_some_and(|channel| channel == "comments");
+        let path = if in_comments { "/comments/".to_owned() } else { format!("/runs/{run}/activities/") };
         let is_list = |method: &str, asked: &str| method == "GET" && asked.ends_with(&path);
         let listed = |plane: &Sandbox| {
             let requests = plane.requests();
-            let posted = requests.iter().rposition(|request| request.method == "POST" && request.path.ends_with(&path));
+            let posted = requests.iter().rposition(|request| request.method != "GET" && request.path.contains(&path));
             posted.is_some_and(|at| requests[at..].iter().any(|request| is_list(&request.method, &request.path)))
         };
         assert!(self.plane.until_all(listed, LIMIT).await, "nobody looked whether the activity was posted");

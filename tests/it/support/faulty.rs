@@ -33,7 +33,7 @@ use aileron::{
         write::{ItemFields, Target},
     },
     llm::{LlmError, Model, OnDelta, Reply, Request, card::ModelCard},
-    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass},
+    plane::{Carried, DeedApi, ItemOrder, PlaneApi, PlaneError, ProjectApi, RunStatus, WritePass, thread::Heard},
     store::{
         Accepted, Claim, JournalStep, Lease, Letter, Pruned, Release, Retention, RunRecord, RunView, Signal, Store,
         StoreError, Waiting,
@@ -482,12 +482,16 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         self.seams.plane(name, self.inner.post_activity(workspace, run, draft)).await
     }
 
-    async fn run_activities(&self, workspace: WorkspaceId, run: RunId) -> Got<Vec<RunActivity>> {
-        self.seams.plane("run_activities", self.inner.run_activities(workspace, run)).await
+    async fn run_activities(&self, run: &RunInfo) -> Got<Vec<RunActivity>> {
+        self.seams.plane("run_activities", self.inner.run_activities(run)).await
     }
 
-    async fn run(&self, workspace: WorkspaceId, run: RunId) -> Got<(RunInfo, RunStatus)> {
-        self.seams.plane("run", self.inner.run(workspace, run)).await
+    async fn run(&self, run: &RunInfo) -> Got<(RunInfo, RunStatus)> {
+        self.seams.plane("run", self.inner.run(run)).await
+    }
+
+    fn progress_gap(&self) -> Option<Duration> {
+        self.inner.progress_gap()
     }
 
     async fn work_item(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<WorkItem> {
@@ -528,6 +532,10 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         per_page: u32,
     ) -> Got<Page<Comment>> {
         self.seams.plane("comments", self.inner.comments(workspace, project, id, page, per_page)).await
+    }
+
+    async fn overheard(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<Heard>> {
+        self.seams.plane("overheard", self.inner.overheard(workspace, project, id)).await
     }
 
     async fn comment(

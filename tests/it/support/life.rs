@@ -15,8 +15,12 @@ use std::{
 use aileron::{
     agent::{
         Agent, Limits, guidance::Guidance, models::Models, policy::switch::WriteSwitch, prompts::library::Library,
+        reception::Reception,
     },
-    config::{FixedTokenConfig, FixedTokenKind, PlaneConfig, WritePolicy, WritesConfig},
+    config::{
+        ChannelConfig, CommentsConfig, FixedTokenConfig, FixedTokenKind, PlaneConfig, Progress, WritePolicy,
+        WritesConfig,
+    },
     domain::{
         ids::RunId,
         talk::{AssistantMessage, Finish, ToolCall},
@@ -33,7 +37,7 @@ use aileron::{
         credentials::Credentials,
         facts::Facts,
     },
-    sandbox::{ActivityKind, Delivery, Mention, RunPicture, Sandbox, SandboxOptions, Which},
+    sandbox::{ActivityKind, Delivery, Edition, Mention, RunPicture, Sandbox, SandboxOptions, Which},
     server::{self, Parts},
     store::{
         Retention, RunState, Store, StoreError,
@@ -52,7 +56,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 use super::{
-    app::AUTHOR,
+    app::{AUTHOR, Channel},
     faulty::{Faulty, Plan, Seams, Vitals},
 };
 
@@ -130,14 +134,27 @@ fn open_when_free(dir: &Path) -> Opened {
 pub(crate) struct World {
     pub(crate) plane: Sandbox,
     pub(crate) client: Arc<dyn PlaneApi>,
+    config: PlaneConfig,
+    http: reqwest::Client,
     credentials: Arc<Credentials>,
     library: Arc<Library>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
+impl Scenario {
+    /// Whether there is such a thing on a channel: a comment is told of with its words or not at all.
+    pub(crate) fn is_played(&self, channel: Channel) -> bool {
+        channel == Channel::Runs || !self.acts.iter().any(|act| matches!(act, Act::MentionWithoutPrompt(_)))
+    }
+}
+
 impl World {
-    pub(crate) async fn start() -> Self {
-        let options = SandboxOptions { rate_limit_per_minute: None, ..SandboxOptions::default() };
+    pub(crate) async fn start(channel: Channel) -> Self {
+        let edition = match channel {
+            Channel::Runs => Edition::Commercial,
+            Channel::Comments => Edition::Community,
+        };
+        let options = SandboxOptions { edition, rate_limit_per_minute: None, ..SandboxOptions::default() };
         let plane = Sandbox::start(options).await.unwrap();
         let seed = plane.workspace(0);
         let config = PlaneConfig {
@@ -153,6 +170,20 @@ impl World {
                 bot: Some(seed.bot),
             }),
             request_timeout: Duration::from_secs(10),
+            channel: match channel {
+                Channel::Runs => ChannelConfig::Runs,
+                Channel::Comments => ChannelConfig::Comments(CommentsConfig {
+                    bot: seed.bot,
+                    names: vec!["@aileron".to_owned()],
+                    reply_window: PATIENCE,
+                    progress: Progress::Become,
+                    ignore: Vec::new(),
+                    poll: Duration::ZERO,
+                    projects: Vec::new(),
+                    on_assignment: false,
+                    label: None,
+                }),
+            },
             facts_ttl: Duration::from_secs(600),
             settle: Duration::ZERO,
             requests_per_minute: 1_000_000,
@@ -161,10 +192,18 @@ impl World {
         // Nothing is ever installed here, so any book will do.
         let book = SledStore::open(quick_dir().path()).unwrap().store;
         let credentials = Arc::new(Credentials::new(Arc::new(book), None, config.fixed.as_ref()));
-        let client = Arc::new(PlaneClient::new(http_client().unwrap(), &config, Arc::clone(&credentials)));
+        let http = http_client().unwrap();
+        let client = Arc::new(PlaneClient::new(http.clone(), &config, Arc::clone(&credentials)));
         let library = Arc::new(Library::built_in());
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        Self { plane, client, credentials, library, metrics }
+        Self { plane, client, config, http, credentials, library, metrics }
+    }
+
+    fn reception(&self, store: &Arc<dyn Store>) -> Option<Arc<Reception>> {
+        match &self.config.channel {
+            ChannelConfig::Runs => None,
+            ChannelConfig::Comments(config) => Some(Arc::new(Reception::new(Arc::clone(store), config))),
+        }
     }
 }
 
@@ -234,6 +273,16 @@ struct Life {
     tasks: JoinSet<()>,
 }
 
+fn limits(scenario: &Scenario) -> Limits {
+    let is_unheard = scenario.acts.iter().any(|act| matches!(act, Act::StopUnheard));
+    Limits {
+        max_steps: scenario.max_steps,
+        max_turn: Duration::from_secs(600),
+        settle: Duration::ZERO,
+        status_every: if is_unheard { Duration::ZERO } else { PATIENCE },
+    }
+}
+
 impl Life {
     async fn begin(world: &World, scenario: &Scenario, dir: &Path, stage: &Arc<Stage>, plan: Plan) -> Self {
         let dir = dir.to_owned();
@@ -242,7 +291,9 @@ impl Life {
         let store: Arc<dyn Store> = Arc::new(opened.store);
         let seams = Seams::new(plan);
         let faulty_store: Arc<dyn Store> = Arc::new(Faulty::new(Arc::clone(&store), &seams));
-        let plane: Arc<dyn PlaneApi> = Arc::new(Faulty::new(Arc::clone(&world.client), &seams));
+        let client = PlaneClient::new(world.http.clone(), &world.config, Arc::clone(&world.credentials));
+        let client: Arc<dyn PlaneApi> = Arc::new(client);
+        let plane: Arc<dyn PlaneApi> = Arc::new(Faulty::new(client, &seams));
         let card = ModelCard {
             context_window: scenario.window,
             max_output: scenario.window / 4,
@@ -250,8 +301,6 @@ impl Life {
         };
         let thinker: Arc<dyn Model> = Arc::new(Thinker { card, think: scenario.think, stage: Arc::clone(stage) });
         let policy = RetryPolicy { max_retries: 2, max_wait: Duration::from_secs(5), after_timeouts: true };
-        let is_unheard = scenario.acts.iter().any(|act| matches!(act, Act::StopUnheard));
-        let status_every = if is_unheard { Duration::ZERO } else { PATIENCE };
         let agent = Arc::new(Agent {
             name: "aileron".to_owned(),
             store: Arc::clone(&faulty_store),
@@ -265,12 +314,7 @@ impl Life {
             library: Arc::clone(&world.library),
             guidance: Guidance::new(Vec::new(), Duration::ZERO),
             credentials: Arc::clone(&world.credentials),
-            limits: Limits {
-                max_steps: scenario.max_steps,
-                max_turn: Duration::from_secs(600),
-                settle: Duration::ZERO,
-                status_every,
-            },
+            limits: limits(scenario),
             tasks: TaskTracker::new(),
         });
         let without_prompt = scenario.acts.iter().any(|act| matches!(act, Act::MentionWithoutPrompt(_)));
@@ -278,6 +322,8 @@ impl Life {
             store: Arc::clone(&faulty_store),
             webhook_secrets: vec![world.plane.webhook_secret().to_owned().into()],
             client_id: None,
+            arrivals: Arc::default(),
+            reception: world.reception(&faulty_store),
             credentials: Arc::clone(&world.credentials),
             secure_cookies: false,
             max_body_bytes: 1 << 20,
@@ -375,7 +421,8 @@ pub(crate) async fn play(world: &World, scenario: &Scenario, plan: Plan) -> Play
     let (plane_calls, model_calls) = (play.life.seams.plane_calls(), play.life.seams.model_calls());
     play.life.end().await;
     let run = play.run.expect("a mention");
-    let (picture, written) = (world.plane.run(run), world.plane.written_by(run));
+    let picture = world.plane.run(run);
+    let written = world.plane.written_by(run).replace(&picture.work_item, "the work item");
     Played { picture, written, calls: play.calls, plane_calls, model_calls, deaths: play.deaths }
 }
 
@@ -389,7 +436,14 @@ impl Play<'_> {
     async fn act(&mut self, act: Act) {
         let plane = &self.world.plane;
         match act {
-            Act::Mention(text) => self.mention("MOB-3", text, Delivery::default()).await,
+            Act::Mention(text) => match plane.edition() {
+                Edition::Commercial => self.mention("MOB-3", text, Delivery::default()).await,
+                // What the person of one play says would belong to another's conversation here.
+                Edition::Community => {
+                    let key = plane.add_work_item(0, "A matter of its own");
+                    self.mention(&key, text, Delivery::default()).await;
+                }
+            },
             Act::MentionInNew(text) => {
                 let key = plane.add_work_item(0, "Crash at login");
                 self.mention(&key, text, Delivery::default()).await;
@@ -526,9 +580,13 @@ fn is_progress(kind: ActivityKind) -> bool {
 pub(crate) fn progress(picture: &RunPicture) -> Vec<String> {
     let shown = picture.activities.iter().filter(|activity| is_progress(activity.kind));
     shown
-        .flat_map(|activity| match activity.content_metadata["calls"].as_array() {
-            Some(calls) => calls.iter().map(|call| format!("action {call}")).collect(),
-            None => vec![format!("{}: {}", activity.kind.as_str(), activity.body)],
+        .flat_map(|activity| -> Vec<String> {
+            match activity.content_metadata["calls"].as_array() {
+                Some(calls) => calls.iter().map(|call| format!("action {call}")).collect(),
+                // A comment tells of calls in words, which are others before and after the call.
+                None if activity.kind == ActivityKind::Action => Vec::new(),
+                None => vec![format!("{}: {}", activity.kind.as_str(), activity.body)],
+            }
         })
         .collect()
 }

@@ -1,0 +1,78 @@
+//! The comments of a work item, read for whoever asks.
+
+use serde_json::Value;
+
+use super::{
+    MOST_COMMENT_PAGES,
+    caller::{Call, Caller},
+};
+use crate::{
+    domain::{
+        ids::{CommentId, ProjectId, StepKey, WorkItemId, WorkspaceId},
+        work_item::{Comment, Page},
+        write::Target,
+    },
+    plane::{
+        PlaneError,
+        budget::Lane,
+        thread::Heard,
+        wire::{record, spoken, write},
+    },
+};
+
+/// Comments looked at for what no webhook told of.
+const MOST_OVERHEARD: u32 = 50;
+
+/// One page of those that last, newest first.
+pub(super) async fn page(
+    caller: &Caller,
+    workspace: WorkspaceId,
+    item: Target,
+    number: u32,
+    per_page: u32,
+) -> Result<Page<Comment>, PlaneError> {
+    let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
+    let query = [("expand", "actor".to_owned())];
+    let call = Call { workspace, what: "the comments", path: &path, query: &query, lane: Lane::Read };
+    let read = |row: &Value| Some((spoken::is_progress(row), record::comment(row)?));
+    let found = caller.page(&call, number, per_page, read).await?;
+    // What only shows our own progress is gone in a moment.
+    let lasting = found.items.into_iter().filter(|(is_progress, _)| !is_progress).map(|(_, comment)| comment);
+    Ok(Page { items: lasting.collect(), total: found.total, more: found.more })
+}
+
+pub(super) async fn overheard(
+    caller: &Caller,
+    workspace: WorkspaceId,
+    project: ProjectId,
+    id: WorkItemId,
+) -> Result<Vec<Heard>, PlaneError> {
+    let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "comments"];
+    let call = Call { workspace, what: "the comments", path: &path, query: &[], lane: Lane::Read };
+    let page = caller.page(&call, 0, MOST_OVERHEARD, spoken::spoken).await?;
+    let heard = |comment| Heard { workspace, project, work_item: id, comment, edited_from: None };
+    Ok(page.items.into_iter().map(heard).collect())
+}
+
+/// The one that was added under `key`.
+pub(super) async fn of_step(
+    caller: &Caller,
+    workspace: WorkspaceId,
+    item: Target,
+    key: StepKey,
+) -> Result<Option<CommentId>, PlaneError> {
+    let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
+    let call = Call { workspace, what: "the comments", path: &path, query: &[], lane: Lane::Write };
+    let key = key.to_string();
+    // Newest first, so what was added lately is on the first page.
+    for number in 0..MOST_COMMENT_PAGES {
+        let page = caller.page(&call, number, 100, write::comment_step).await?;
+        if let Some((id, _)) = page.items.into_iter().find(|(_, step)| step.as_ref() == Some(&key)) {
+            return Ok(Some(id));
+        }
+        if !page.more {
+            break;
+        }
+    }
+    Ok(None)
+}
