@@ -28,14 +28,21 @@ pub type Handles<'a> = &'a dyn Fn(&str) -> Option<UserId>;
 #[must_use]
 pub fn to_html(markdown: &str, handles: Handles<'_>) -> String {
     let markdown = calling_nobody(&without_hidden(markdown));
-    let html = written(&markdown, handles);
+    let html = written(&markdown, handles, None);
     let mentions = html.matches(MENTION).count();
-    if mentions > MOST_MENTIONS { written(&markdown, &|_| None) } else { html }
+    if mentions > MOST_MENTIONS { written(&markdown, &|_| None, None) } else { html }
 }
 
-fn written(markdown: &str, handles: Handles<'_>) -> String {
+/// The same for what is said in a conversation: it mentions nobody, and links to addresses that begin with
+/// `own` are ours.
+#[must_use]
+pub fn said_html(markdown: &str, own: Option<&str>) -> String {
+    written(&calling_nobody(&without_hidden(markdown)), &|_| None, own)
+}
+
+fn written(markdown: &str, handles: Handles<'_>, own: Option<&str>) -> String {
     let mut in_code = false;
-    let mut link = Link::new(None);
+    let mut link = Link::new(own);
     let events = Parser::new_ext(markdown, OPTIONS).map(harmless).flat_map(|event| {
         if let Some(told) = link.over(&event) {
             return vec![event, Event::Text(told.into())];

@@ -10,7 +10,7 @@ use crate::{
         ids::RunId,
     },
     plane::{
-        markdown::{defused, to_html},
+        markdown::said_html,
         thread::{Mark, MarkKind, Spoken},
     },
 };
@@ -40,7 +40,7 @@ fn name(saying: &Saying) -> &'static str {
 
 /// Plane stores what it is given and nothing watches over it, so nothing but our own elements may be in it.
 fn html(saying: &Saying, own: Option<&str>) -> String {
-    let said = |markdown: &str| to_html(&defused(markdown, own), &|_| None);
+    let said = |markdown: &str| said_html(markdown, own);
     match saying {
         Saying::Thought { body } => aside(std::slice::from_ref(body)),
         Saying::Action { name, parameters } => {
@@ -58,7 +58,7 @@ fn html(saying: &Saying, own: Option<&str>) -> String {
         Saying::Elicitation { body, ask } => match ask {
             // Options are numbered in the words themselves.
             Ask::Freely | Ask::Select { .. } => said(body),
-            Ask::SignIn { url } => format!("{}{}", said(body), to_html(&format!("<{url}>"), &|_| None)),
+            Ask::SignIn { url } => format!("{}{}", said(body), said(&format!("<{url}>"))),
         },
     }
 }

@@ -199,6 +199,11 @@ impl World {
         Self { plane, client, config, http, credentials, library, metrics }
     }
 
+    /// A client that remembers nothing.
+    fn new_client(&self) -> Arc<dyn PlaneApi> {
+        Arc::new(PlaneClient::new(self.http.clone(), &self.config, Arc::clone(&self.credentials)))
+    }
+
     fn reception(&self, store: &Arc<dyn Store>) -> Option<Arc<Reception>> {
         match &self.config.channel {
             ChannelConfig::Runs => None,
@@ -291,9 +296,7 @@ impl Life {
         let store: Arc<dyn Store> = Arc::new(opened.store);
         let seams = Seams::new(plan);
         let faulty_store: Arc<dyn Store> = Arc::new(Faulty::new(Arc::clone(&store), &seams));
-        let client = PlaneClient::new(world.http.clone(), &world.config, Arc::clone(&world.credentials));
-        let client: Arc<dyn PlaneApi> = Arc::new(client);
-        let plane: Arc<dyn PlaneApi> = Arc::new(Faulty::new(client, &seams));
+        let plane: Arc<dyn PlaneApi> = Arc::new(Faulty::new(world.new_client(), &seams));
         let card = ModelCard {
             context_window: scenario.window,
             max_output: scenario.window / 4,
