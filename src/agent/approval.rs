@@ -66,6 +66,12 @@ impl Approval {
     /// What a reply decides: an option by label, id or number, letters of changes, or a plain yes or no.
     #[must_use]
     pub fn decision(&self, reply: &str) -> Decision {
+        // A vote is no list mark before a number.
+        match reply.trim() {
+            "-1" | "−1" | "–1" => return Decision::Rejected,
+            "+1" => return Decision::Approved((0..self.changes.len()).collect()),
+            _ => {}
+        }
         let options = self.options();
         let chosen: Vec<_> = chosen(&options, reply.trim())
             .into_iter()
@@ -294,6 +300,8 @@ mod tests {
             ("ja", all()),
             ("好的", all()),
             ("👍", all()),
+            ("+1", all()),
+            ("-1", Decision::Rejected),
             ("Reject all", Decision::Rejected),
             ("2", Decision::Rejected),
             ("no", Decision::Rejected),

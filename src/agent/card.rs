@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use super::approval::{Approval, Proposed, letter, reason};
 use crate::{
-    domain::write::{FieldChange, PlannedWrite, Write},
+    domain::{
+        deed::Deed,
+        write::{FieldChange, PlannedWrite, Write},
+    },
     plane::html,
     tools::describe::shortened,
 };
@@ -13,12 +16,13 @@ use crate::{
 const VALUE_CHARS: usize = 300;
 /// Longest reason shown, in characters.
 const REASON_CHARS: usize = 200;
-/// Longest text of a comment shown, in characters.
-const TEXT_CHARS: usize = 2_000;
+/// Longest texts shown on one card, in characters, all together; an activity has its limit.
+const TEXTS_CHARS: usize = 12_000;
 
 /// The values of `prompts/approval.md`.
 pub(super) fn values(approval: &Approval) -> Value {
-    let changes: Vec<_> = approval.changes.iter().enumerate().map(|(at, change)| shown(at, change)).collect();
+    let limit = TEXTS_CHARS / approval.changes.len().max(1);
+    let changes: Vec<_> = approval.changes.iter().enumerate().map(|(at, change)| shown(at, change, limit)).collect();
     json!({ "changes": changes, "options": approval.options(), "refused_someone": approval.refused_someone })
 }
 
@@ -31,7 +35,7 @@ pub(super) fn plain(approval: &Approval) -> String {
     format!("May I do this? Reply \"approve\" or \"reject\".\n\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
-fn shown(at: usize, change: &Proposed) -> Value {
+fn shown(at: usize, change: &Proposed, limit: usize) -> Value {
     let reason = reason(&change.call).map(|reason| shortened(&reason, REASON_CHARS));
     let fields: Vec<_> = change.planned.changes.iter().map(field).collect();
     json!({
@@ -39,7 +43,7 @@ fn shown(at: usize, change: &Proposed) -> Value {
         "summary": one_line(&change.planned.summary),
         "reason": reason,
         "fields": fields,
-        "text": text(&change.planned).lines().collect::<Vec<_>>(),
+        "text": text(&change.planned, limit).lines().collect::<Vec<_>>(),
     })
 }
 
@@ -57,9 +61,17 @@ fn one_line(text: &str) -> String {
     shortened(&text.split_whitespace().collect::<Vec<_>>().join(" "), VALUE_CHARS)
 }
 
-fn text(planned: &PlannedWrite) -> String {
+/// The whole text that would be written, where there is one; what does not fit is told to be missing.
+fn text(planned: &PlannedWrite, limit: usize) -> String {
+    let shown = |html: &str| html::to_markdown(html, &|_| None, limit);
     match &planned.write {
-        Write::AddComment { html, .. } => html::to_markdown(html, &|_| None, TEXT_CHARS),
-        Write::CreateWorkItem { .. } | Write::UpdateWorkItem { .. } | Write::Deed(_) => String::new(),
+        Write::AddComment { html, .. } => shown(html),
+        Write::CreateWorkItem { fields, .. } | Write::UpdateWorkItem { after: fields, .. } => {
+            fields.description_html.as_deref().map(shown).unwrap_or_default()
+        }
+        Write::Deed(Deed::EditComment { after, .. }) => shown(after),
+        Write::Deed(Deed::CreatePage { html, .. }) => shown(html),
+        Write::Deed(Deed::AddLink { url, .. }) => url.clone(),
+        Write::Deed(_) => String::new(),
     }
 }

@@ -165,6 +165,31 @@ const TONGUES: &[Tongue] = &[
 /// Words that may stand between subject and verb.
 const BETWEEN: &[&str] = &["now ", "just ", "already ", "also ", "successfully ", "then ", "ya ", "déjà ", "bien "];
 
+/// Words by which a text says that it tells of something earlier.
+const EARLIER: &[&str] = &[
+    "earlier",
+    "before",
+    "previously",
+    "already",
+    "vorhin",
+    "bereits",
+    "schon",
+    "zuvor",
+    "früher",
+    "eben",
+    "plus tôt",
+    "déjà",
+    "auparavant",
+    "antes",
+    "anteriormente",
+];
+
+/// Whether a text tells of something that was earlier.
+pub(super) fn speaks_of_earlier(text: &str) -> bool {
+    let text = text.to_lowercase();
+    EARLIER.iter().any(|word| text.contains(word))
+}
+
 /// Whether a text says in the first person that something of the tracker was changed.
 #[must_use]
 pub(super) fn claims_change(text: &str) -> bool {

@@ -36,7 +36,7 @@ pub struct Case<'a> {
     pub is_undo: bool,
     /// This turn has set one of the same fields before.
     pub again: bool,
-    /// A person's word on exactly this change is there, which has counted it before.
+    /// A person's word on exactly this change is there; the turn that proposed it has counted it.
     pub approved: bool,
     /// Changes made or proposed in this turn before it.
     pub in_turn: u32,
@@ -91,10 +91,7 @@ fn denial(config: &WritesConfig, case: &Case<'_>) -> Option<String> {
                 .to_owned(),
         );
     }
-    if case.approved {
-        return None;
-    }
-    if case.in_turn >= config.max_per_turn {
+    if !case.approved && case.in_turn >= config.max_per_turn {
         return Some(format!(
             "This turn has made or proposed {} changes already, the most that are allowed. Tell the person what is left.",
             config.max_per_turn

@@ -12,6 +12,7 @@
 //! `Stopped`, `Failed` and `BoundHit` lead from any phase of a turn to `Closing`; once a terminal
 //! activity is intended, nothing but its outcome is absorbed. `Opened` leads on from a stop not yet confirmed.
 
+mod answers;
 mod approvals;
 mod pictures;
 mod questions;
@@ -30,17 +31,14 @@ pub use self::{
 use self::{transcript::Transcript, work::Work};
 use super::{
     Limits,
-    claims::claims_change,
     context::look::Look,
-    journal::{Bound, Entry, Failure, FailureCode, Outcome, Said, TakenSkill},
-    polish,
+    journal::{Entry, Outcome, Said, TakenSkill},
     question::{Kind, Question},
     step::{AskMode, Ending, Step},
 };
 use crate::domain::{
     activity::Draft,
     ids::{RunId, UserId},
-    talk::{AssistantMessage, Finish},
     write::Touched,
 };
 
@@ -71,6 +69,8 @@ pub struct Session {
     touched: Vec<Touched>,
     /// Who spoke in this turn, as far as Plane says.
     speakers: Vec<UserId>,
+    /// Who spoke since results were last withheld; what was read since then was read for all of them.
+    heard: Vec<UserId>,
     /// Whether somebody spoke of whom Plane does not say who it is.
     unknown_speaker: bool,
     /// What this turn has changed, in words.
@@ -125,6 +125,7 @@ impl Session {
             changes: 0,
             touched: Vec::new(),
             speakers: Vec::new(),
+            heard: Vec::new(),
             unknown_speaker: false,
             done: Vec::new(),
             has_receipts: false,
@@ -203,7 +204,13 @@ impl Session {
             }
             Entry::Failed { failure } => self.end_early(Ending::Failed(failure)),
             Entry::Stopped => self.stopped(),
-            Entry::StopMoot | Entry::PassedOver { .. } => {}
+            Entry::StopMoot => {
+                // There is nothing to confirm, and yet nothing may be done on an older word.
+                if self.awaited_approval().is_some() {
+                    self.abandon_question("The person stopped the run instead of approving.");
+                }
+            }
+            Entry::PassedOver { .. } => {}
             Entry::Recognised { .. } => self.from_comment = None,
             Entry::Intended { draft } => self.intended(draft),
             Entry::Closed { outcome } => self.closed(&outcome),
@@ -262,6 +269,13 @@ impl Session {
     }
 
     fn note_speakers(&mut self, said: &[Said]) {
+        if said.iter().any(|said| said.by.is_none_or(|by| !self.heard.contains(&by))) {
+            let home = self.last_look().and_then(|look| look.key.rsplit_once('-')).map(|(home, _)| home.to_owned());
+            self.transcript.withhold_foreign(home.as_deref().unwrap_or_default());
+            // Nobody who spoke before has heard what comes from here on with the others.
+            self.heard.clear();
+        }
+        self.heard.extend(said.iter().filter_map(|said| said.by));
         for said in said {
             match said.by {
                 Some(by) if self.speakers.contains(&by) => {}
@@ -281,6 +295,7 @@ impl Session {
     /// The turn under way is never compacted: it would lose the newest words.
     fn compact(&mut self, through_turn: u32, summary: String, expects: Option<Said>) {
         if through_turn < self.turn {
+            // The summary may tell of some.
             self.has_receipts = true;
             self.transcript.compact(through_turn, summary);
             self.from_comment = expects;
@@ -292,57 +307,6 @@ impl Session {
             self.note_speakers(&prompts);
             prompts.into_iter().for_each(|said| self.transcript.person_says(said));
             self.step += 1;
-        }
-    }
-
-    fn answered(&mut self, mut message: AssistantMessage, finish: &Finish) {
-        let Phase::Asking(mode) = self.phase else { return };
-        self.asked += 1;
-        if mode == AskMode::WrapUp {
-            // No tool was offered, so a call here could never get a result.
-            message.calls.clear();
-        }
-        let text = message.text.trim().to_owned();
-        if !text.is_empty() {
-            self.best_text.clone_from(&text);
-        }
-        if !message.calls.is_empty() {
-            return self.begin_work(message);
-        }
-        if *finish == Finish::Filtered {
-            return self.end_early(Ending::Failed(Failure::plain(FailureCode::AnswerWithheld)));
-        }
-        if text.is_empty() {
-            return self.empty_answer(mode, finish);
-        }
-        if mode == AskMode::Normal && polish::is_raw_data(&text) {
-            return self.go(Phase::Asking(AskMode::AfterRaw));
-        }
-        let unmade = !self.has_receipts && claims_change(&text);
-        if mode == AskMode::Normal && unmade {
-            return self.go(Phase::Asking(AskMode::AfterClaim));
-        }
-        self.transcript.model_says(message);
-        self.go(Phase::Closing(match mode {
-            AskMode::WrapUp => Ending::Bounded { bound: Bound::Steps, best: text },
-            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw | AskMode::AfterClaim => {
-                Ending::Answer { text, cut: *finish == Finish::Length, unmade }
-            }
-        }));
-    }
-
-    fn empty_answer(&mut self, mode: AskMode, finish: &Finish) {
-        match mode {
-            AskMode::Normal => self.go(Phase::Asking(AskMode::AfterEmpty)),
-            AskMode::AfterEmpty | AskMode::AfterRaw | AskMode::AfterClaim => {
-                let detail =
-                    if *finish == Finish::Length { "The output limit was used up before any text." } else { "" };
-                self.end_early(Ending::Failed(Failure { code: FailureCode::EmptyAnswer, detail: detail.to_owned() }));
-            }
-            AskMode::WrapUp => {
-                let best = self.best_text.clone();
-                self.go(Phase::Closing(Ending::Bounded { bound: Bound::Steps, best }));
-            }
         }
     }
 

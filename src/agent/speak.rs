@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{
     Limits, card,
+    claims::claims_change,
     journal::{Bound, Failure},
     polish,
     prompts::{PromptError, Prompts, nothing},
@@ -57,7 +58,15 @@ pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: S
         Ending::Answer { text, cut: true, .. } => {
             Saying::Response { body: or_plain(prompts.render("cut_answer.md", json!({ "text": text })), text) }
         }
-        Ending::Bounded { bound, best } => Saying::Response { body: bounded(prompts, limits, *bound, best) },
+        Ending::Bounded { bound, best } => {
+            let unmade = done.is_empty() && claims_change(best);
+            let best = if unmade {
+                or_plain(prompts.render("unmade.md", json!({ "text": best })), best)
+            } else {
+                best.clone()
+            };
+            Saying::Response { body: bounded(prompts, limits, *bound, &best) }
+        }
         Ending::Stopped => Saying::Response { body: or_plain(prompts.render("stopped.md", nothing()), "Stopped.") },
         Ending::Question(question @ Question { kind: Kind::Approval(approval), .. }) => {
             let body = or_plain(prompts.render("approval.md", card::values(approval)), &card::plain(approval));

@@ -64,6 +64,8 @@ impl Rights<'_> {
         };
         let Some(member) = members.iter().find(|member| member.id == person) else { return Ok(at_home) };
         match member.role {
+            // Where roles are not told, people who were removed are still listed.
+            None if at_home.is_none() && self.assumed == Role::Guest => Ok(None),
             Some(role) => Ok(Some(Standing { role, assumed: false })),
             None => self.assumed_of(member).await.map(|role| Some(Standing { role, assumed: true })),
         }

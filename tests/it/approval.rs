@@ -402,7 +402,7 @@ async fn a_claim_nobody_made_true_is_corrected_or_noted() {
     assert_eq!(assert_answered(&picture), "I suggest the priority urgent; I did not change it.");
     app.reply(run, "and now?").await;
     let picture = app.ended_times(run, 2).await;
-    assert!(assert_answered(&picture).contains("nothing was changed in Plane"), "{}", picture.to_text());
+    assert!(assert_answered(&picture).contains("nothing was changed in Plane in this turn"), "{}", picture.to_text());
 }
 
 #[tokio::test]

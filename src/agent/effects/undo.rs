@@ -155,7 +155,8 @@ fn is_as_made(fields: &ItemFields, ignored: &[String], now: &WorkItem) -> bool {
     differing.iter().all(|field| ignored.iter().any(|known| known == field))
 }
 
-/// Whether all that was said and done at a work item since it was made is its maker's.
+/// Whether all that was said and done at a work item since it was made is its maker's, and nothing hangs
+/// below it.
 async fn nobody_else_touched(
     plane: &dyn PlaneApi,
     workspace: WorkspaceId,
@@ -163,13 +164,16 @@ async fn nobody_else_touched(
     now: &WorkItem,
 ) -> Result<bool, PlaneError> {
     let Some(maker) = now.created_by.as_ref().map(|person| person.id) else { return Ok(false) };
-    let by_maker = |person: &Option<Person>| who(person).is_none_or(|id| id == maker);
-    let (comments, changes) = tokio::try_join!(
+    let by_maker = |person: &Option<Person>| who(person) == Some(maker);
+    let (comments, changes, titles) = tokio::try_join!(
         plane.comments(workspace, item.project, item.id, 0, LOOKED_THROUGH),
         plane.history(workspace, item.project, item.id, LOOKED_THROUGH),
+        plane.titles(workspace, item.project),
     )?;
     let said = comments.items.iter().all(|comment| by_maker(&comment.author));
-    Ok(said && !comments.more && changes.items.iter().all(|change| by_maker(&change.actor)))
+    let done = changes.items.iter().all(|change| by_maker(&change.actor));
+    let is_parent = titles.items.iter().any(|other| other.parent == Some(item.id));
+    Ok(said && done && !comments.more && !changes.more && !is_parent)
 }
 
 fn who(person: &Option<Person>) -> Option<UserId> {
@@ -190,7 +194,8 @@ async fn is_as_left(plane: &dyn PlaneApi, workspace: WorkspaceId, deed: &Deed, i
             // With the label its use would go, too.
             let order = ItemOrder::RecentlyUpdatedFirst;
             let items = plane.work_items(workspace, *project, order, 0, LOOKED_THROUGH).await?;
-            Ok(!items.items.iter().flat_map(|item| &item.labels).any(|label| label.id.0 == id))
+            let used = items.items.iter().flat_map(|item| &item.labels).any(|label| label.id.0 == id);
+            Ok(!used && !items.more)
         }
         Deed::EditComment { .. }
         | Deed::DeleteComment { .. }

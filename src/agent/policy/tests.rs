@@ -107,9 +107,13 @@ fn bounds_hold_for_what_was_not_counted_before() {
     let with = |in_turn, today, approved| {
         judge(&config, &Case { in_turn, today, approved, ..case("t", &write, Role::Member) })
     };
-    for (in_turn, today, approved, wanted) in
-        [(1, 9, false, "allowed"), (2, 0, false, "denied"), (0, 10, false, "denied"), (2, 10, true, "allowed")]
-    {
+    for (in_turn, today, approved, wanted) in [
+        (1, 9, false, "allowed"),
+        (2, 0, false, "denied"),
+        (0, 10, false, "denied"),
+        (2, 9, true, "allowed"),
+        (2, 10, true, "denied"),
+    ] {
         assert_eq!(word(&with(in_turn, today, approved)), wanted, "{in_turn} {today} {approved}");
     }
 }

@@ -29,7 +29,11 @@ impl Session {
         let Kind::Approval(approval) = &mut question.kind else { return };
         let mut said = said.into_iter();
         let Some(reply) = said.next() else { return };
-        let decision = approval.decision(&reply.text);
+        let mut decision = approval.decision(&reply.text);
+        // Who went on to say something else may have thought better of it.
+        if said.as_slice().iter().any(|other| approval.decision(&other.text) != decision) {
+            decision = Decision::Words;
+        }
         if !entitled && decision != Decision::Words && said.len() == 0 {
             // Nothing is decided and nothing was asked: the changes go on waiting.
             approval.refused_someone = true;

@@ -140,6 +140,7 @@ impl Session {
     /// entry a fold can then start with. `None` if there is no later turn to start with.
     #[must_use]
     pub fn compaction(&self, through_turn: u32, summary: String) -> Option<(Entry, u64)> {
+        let through_turn = self.transcript.summable(through_turn);
         let fold_from = self.transcript.entry_after(through_turn)?;
         let (expects, skills) = (self.from_comment.clone(), self.skills.clone());
         Some((Entry::Compacted { through_turn, summary, expects, skills }, fold_from))

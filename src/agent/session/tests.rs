@@ -12,11 +12,14 @@ use serde_json::Map;
 
 use super::*;
 use crate::{
-    agent::{journal::PassedOver, question::Kind},
+    agent::{
+        journal::{Bound, Failure, FailureCode, PassedOver},
+        question::Kind,
+    },
     domain::{
         activity::Saying,
         ids::{ActivityId, ProjectId, WorkItemId},
-        talk::{Message, ToolCall},
+        talk::{AssistantMessage, Finish, Message, ToolCall},
         write::{PlannedWrite, Target, Write},
     },
 };

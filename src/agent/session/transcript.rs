@@ -11,6 +11,9 @@ use crate::{
 /// Stands in for the words of a person who wrote none.
 const BARE_MENTION: &str = "(mentioned you without further words)";
 
+/// Stands in for a result that was read in another project, for somebody else.
+const WITHHELD: &str = "[Withheld: this was read for somebody else, in a project that others in this thread may not see. Read it again if you need it.]";
+
 /// What was said so far, and the newest look at the work item. Older looks are left out: they would
 /// only cost tokens and contradict the newest.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -173,10 +176,46 @@ impl Transcript {
         }
     }
 
+    /// The turn a summary through this one had better reach: the decision on changes stays with the turn that
+    /// proposed them, or goes with it. Only where that leaves nothing does it come to stand alone.
+    pub(super) fn summable(&self, through_turn: u32) -> u32 {
+        let tells = |at: usize| self.talks.get(at).is_some_and(|talk| talk.tell_of_changes);
+        let Some(first_kept) = self.talks.iter().position(|talk| talk.turn > through_turn) else { return through_turn };
+        let earlier = (1..=first_kept).rev().find(|at| !tells(*at));
+        let later = (first_kept..self.talks.len()).find(|at| !tells(*at));
+        let before = |at: usize| self.talks.get(at.checked_sub(1)?).map(|talk| talk.turn);
+        earlier.or(later).and_then(before).unwrap_or(through_turn)
+    }
+
+    /// What was read in another project is taken out of what was said before: others hear of it who may not
+    /// see that project. `home` is what the keys of this project begin with.
+    pub(super) fn withhold_foreign(&mut self, home: &str) {
+        for message in self.talks.iter_mut().flat_map(|talk| &mut talk.messages) {
+            if let Message::Tool { text, .. } = message
+                && names_foreign_key(text, home)
+            {
+                WITHHELD.clone_into(text);
+            }
+        }
+    }
+
     /// The entry the turn after this one began with.
     pub(super) fn entry_after(&self, turn: u32) -> Option<u64> {
         self.talks.iter().find(|talk| talk.turn > turn).map(|talk| talk.first_entry)
     }
+}
+
+/// Whether a text names a work item of another project, such as `SEC-12` where all are called `MOB-…`.
+fn names_foreign_key(text: &str, home: &str) -> bool {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| {
+        word.rsplit_once('-').is_some_and(|(project, number)| {
+            let is_key = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
+            is_key
+                && !project.is_empty()
+                && project.chars().all(|c| c.is_uppercase() || c.is_numeric())
+                && project != home
+        })
+    })
 }
 
 fn spoken(said: Said) -> Message {

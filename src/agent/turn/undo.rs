@@ -5,7 +5,7 @@ use super::{Drive, Flow};
 use crate::{
     agent::{
         Agent,
-        changes::{self, Change},
+        changes::{self, Change, Outcome},
         effects::undo::{Inverse, inverse, still_ours},
         journal::{self, Entry},
         step::PlannedCall,
@@ -44,6 +44,11 @@ impl Drive<'_> {
                 None => {}
             }
         }
+        let unknown = made.iter().filter(|change| change.outcome == Outcome::Unknown);
+        notes.extend(
+            unknown
+                .map(|change| left_alone(&change.planned.summary, "Plane never said whether it was made; look there")),
+        );
         let note = notes.join("\n");
         if numbers.is_empty() {
             let text = if note.is_empty() { "There is nothing to take back.".to_owned() } else { note };
@@ -77,7 +82,10 @@ impl Agent {
         let receipt = change.receipt().ok_or_else(gone)?;
         let summary = &change.planned.summary;
         let Some(ours) = still_ours(self.plane.as_ref(), run.workspace, receipt).await? else {
-            let text = left_alone(summary, "somebody has changed it since, or it is gone");
+            let text = left_alone(
+                summary,
+                "it no longer is as I left it: somebody has changed it since, or I did with a later change, which has to be taken back first",
+            );
             return Ok(Called::Output(ToolOutput { text, summary: "left alone".to_owned() }));
         };
         let changes =

@@ -249,6 +249,11 @@ impl Drive<'_> {
             Err(Cut::Stop) => return self.refuse_if_stopped(call).await.map(Next::Settled),
             Err(cut @ (Cut::Deadline | Cut::HandBack)) => return self.cut_short(cut).await.map(Next::Settled),
         };
+        // It may have taken a while until it was this change's turn.
+        if self.agent.switch.is_off() {
+            let error = ToolError::NotAllowed(permit::SWITCHED_OFF.to_owned());
+            return self.tell(call, Err(error), None).await.map(Next::Settled);
+        }
         let sent = effects::perform(plane.as_ref(), workspace, call.finished_key, &planned.write, pass);
         Ok(match self.finish(sent).await {
             Some(result) => Next::On(result),

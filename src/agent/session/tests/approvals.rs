@@ -155,15 +155,29 @@ fn a_stop_cancels_what_waits_and_what_is_approved_and_not_done() {
 }
 
 #[test]
-fn what_else_was_said_with_the_approval_comes_after_the_results() {
+fn who_says_more_than_a_word_has_not_decided() {
+    for (first, second) in [("approve all", "no wait, don't"), ("approve all", "and then summarise"), ("yes", "no")] {
+        let mut session = waiting();
+        let prompts = vec![by(1, first), by(1, second)];
+        session.absorb(Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: None, prompts, entitled: true });
+        assert_eq!(session.next(), Step::ReadContext, "{second}: nothing is done");
+        session.absorb(context());
+        let messages = messages(&session);
+        assert_sendable(&messages);
+        let last = messages.last().unwrap();
+        assert!(matches!(last, Message::User { text } if text.contains(second)), "{last:?}");
+    }
+}
+
+#[test]
+fn a_stop_that_comes_too_late_to_be_confirmed_cancels_what_waits_all_the_same() {
     let mut session = waiting();
-    let prompts = vec![by(1, "approve all"), by(1, "and then summarise")];
-    session.absorb(Entry::Opened { at: Timestamp::UNIX_EPOCH, turn: None, prompts, entitled: true });
-    let session = after_results(session);
-    let messages = messages(&session);
-    assert_sendable(&messages);
-    let last = messages.last().unwrap();
-    assert!(matches!(last, Message::User { text } if text.contains("and then summarise")), "{last:?}");
+    session.absorb(Entry::StopMoot);
+    assert!(session.awaited_approval().is_none());
+    session.absorb(decided(1, "ok", true));
+    assert_eq!(session.next(), Step::ReadContext);
+    session.absorb(context());
+    assert_sendable(&messages(&session));
 }
 
 #[test]
@@ -176,15 +190,26 @@ fn a_question_beside_changes_is_put_off() {
 }
 
 #[test]
-fn the_conversation_can_be_compacted_up_to_the_question() {
+fn a_summary_takes_a_decision_along_with_what_it_is_about() {
     let mut session = waiting();
     session.absorb(decided(1, "A", true));
     let mut session = after_results(session);
     session.absorb(replied("Done.", vec![]));
     session.absorb(intended(&session));
     session.absorb(closed());
-    session.absorb(opened("next"));
+    session.absorb(decided(1, "next", false));
     session.absorb(context());
+    let (entry, _) = session.compaction(1, "Two comments were proposed.".to_owned()).unwrap();
+    assert!(matches!(entry, Entry::Compacted { through_turn: 2, .. }), "{entry:?}");
+    session.absorb(entry);
+    assert_sendable(&messages(&session));
+}
+
+#[test]
+fn a_decision_that_has_to_stand_alone_tells_what_came_of_it() {
+    let mut session = waiting();
+    session.absorb(decided(1, "A", true));
+    let mut session = after_results(session);
     let (entry, _) = session.compaction(1, "Two comments were proposed.".to_owned()).unwrap();
     session.absorb(entry);
     let messages = messages(&session);
@@ -194,6 +219,25 @@ fn the_conversation_can_be_compacted_up_to_the_question() {
         text.contains("What came of the changes") && text.contains("Done.")
     });
     assert!(told, "{messages:?}");
+}
+
+#[test]
+fn what_was_read_elsewhere_is_withheld_when_somebody_else_speaks() {
+    let read = vec![call("a", "read_work_item", "{}"), call("b", "read_work_item", "{ }")];
+    let look = Look { key: "MOB-3".to_owned(), ..Look::default() };
+    let looked = Entry::ContextRead { look: Some(Box::new(look)) };
+    let mut session = after(vec![decided(1, "go", false), looked.clone(), replied("", read)]);
+    session.absorb(result("a", "# SEC-12: the vault"));
+    session.absorb(result("b", "# MOB-4: the cart"));
+    session.absorb(replied("Done.", vec![]));
+    session.absorb(intended(&session));
+    session.absorb(closed());
+    let texts = |session: &Session| results(session).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
+    session.absorb(decided(1, "and now?", false));
+    assert_eq!(texts(&session)[0], "# SEC-12: the vault", "the same person may go on with it");
+    session.absorb(looked);
+    session.absorb(Entry::Steered { prompts: vec![by(2, "quote it")] });
+    assert!(texts(&session)[0].starts_with("[Withheld") && texts(&session)[1].contains("the cart"));
 }
 
 #[test]

@@ -1,0 +1,72 @@
+//! A reply of the model: calls to carry out, or what becomes the turn's answer.
+
+use super::{Phase, Session};
+use crate::{
+    agent::{
+        claims::{claims_change, speaks_of_earlier},
+        journal::{Bound, Failure, FailureCode},
+        polish,
+        step::{AskMode, Ending},
+    },
+    domain::talk::{AssistantMessage, Finish},
+};
+
+impl Session {
+    pub(super) fn answered(&mut self, mut message: AssistantMessage, finish: &Finish) {
+        let Phase::Asking(mode) = self.phase else { return };
+        self.asked += 1;
+        if mode == AskMode::WrapUp {
+            // No tool was offered, so a call here could never get a result.
+            message.calls.clear();
+        }
+        let text = message.text.trim().to_owned();
+        if !text.is_empty() {
+            self.best_text.clone_from(&text);
+        }
+        if !message.calls.is_empty() {
+            return self.begin_work(message);
+        }
+        if *finish == Finish::Filtered {
+            return self.end_early(Ending::Failed(Failure::plain(FailureCode::AnswerWithheld)));
+        }
+        if text.is_empty() {
+            return self.empty_answer(mode, finish);
+        }
+        if mode == AskMode::Normal && polish::is_raw_data(&text) {
+            return self.go(Phase::Asking(AskMode::AfterRaw));
+        }
+        let unmade = self.is_unmade(&text);
+        if mode == AskMode::Normal && unmade {
+            return self.go(Phase::Asking(AskMode::AfterClaim));
+        }
+        self.transcript.model_says(message);
+        self.go(Phase::Closing(match mode {
+            AskMode::WrapUp => Ending::Bounded { bound: Bound::Steps, best: text },
+            AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw | AskMode::AfterClaim => {
+                Ending::Answer { text, cut: *finish == Finish::Length, unmade }
+            }
+        }));
+    }
+
+    /// Whether an answer tells of a change that nobody made. What was done in an earlier turn has to be told
+    /// as something earlier.
+    fn is_unmade(&self, text: &str) -> bool {
+        let earlier = self.has_receipts && speaks_of_earlier(text);
+        self.done.is_empty() && !earlier && claims_change(text)
+    }
+
+    fn empty_answer(&mut self, mode: AskMode, finish: &Finish) {
+        match mode {
+            AskMode::Normal => self.go(Phase::Asking(AskMode::AfterEmpty)),
+            AskMode::AfterEmpty | AskMode::AfterRaw | AskMode::AfterClaim => {
+                let detail =
+                    if *finish == Finish::Length { "The output limit was used up before any text." } else { "" };
+                self.end_early(Ending::Failed(Failure { code: FailureCode::EmptyAnswer, detail: detail.to_owned() }));
+            }
+            AskMode::WrapUp => {
+                let best = self.best_text.clone();
+                self.go(Phase::Closing(Ending::Bounded { bound: Bound::Steps, best }));
+            }
+        }
+    }
+}
