@@ -6,6 +6,7 @@
 //! activity is posted by [`turn`] alone.
 
 pub mod approval;
+pub mod bots;
 pub mod budget;
 mod card;
 pub mod changes;
@@ -43,7 +44,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use self::{guidance::Guidance, models::Models, policy::switch::WriteSwitch, prompts::library::Library};
+use self::{bots::BotTalk, guidance::Guidance, models::Models, policy::switch::WriteSwitch, prompts::library::Library};
 use crate::{
     config::WritesConfig,
     domain::ids::WorkspaceId,
@@ -71,6 +72,8 @@ pub struct Agent {
     pub writes: WritesConfig,
     /// The operator's switch for all of that.
     pub switch: WriteSwitch,
+    /// Which other bots spoke lately.
+    pub bots: BotTalk,
     /// The time zone the model is told times in; `None` for the project's own.
     pub time_zone: Option<String>,
     /// Everything the agent runs in the background, so that shutdown can wait for it.

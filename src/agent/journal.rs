@@ -112,6 +112,8 @@ pub enum PassedOver {
     Answered,
     /// It was written before the run was stopped.
     Stopped,
+    /// By another bot, which has had its answers.
+    OtherBot,
 }
 
 /// A skill as it was when it was taken: what it is named, and what it bounds.
@@ -151,6 +153,8 @@ pub enum Bound {
     WorkspaceBudget,
     /// What all of them may cost on one day.
     DayBudget,
+    /// How often another bot is answered on one work item.
+    OtherBot,
 }
 
 /// Why a turn ends in an error. The person reads `prompts/error.md`, chosen by the code; `detail`

@@ -119,6 +119,7 @@ fn bounded(prompts: &Prompts, limits: Limits, bound: Bound, best: &str) -> Strin
         Bound::RunBudget => "run_budget",
         Bound::WorkspaceBudget => "workspace_budget",
         Bound::DayBudget => "day_budget",
+        Bound::OtherBot => "other_bot",
     };
     let values = json!({
         "best": best,

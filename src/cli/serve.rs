@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{configured, logs, say};
 use crate::{
     agent::{
-        Agent, Limits, guidance::Guidance, models::Models, policy::switch::WriteSwitch, poll::Poll,
+        Agent, Limits, bots::BotTalk, guidance::Guidance, models::Models, policy::switch::WriteSwitch, poll::Poll,
         prompts::library::Library, reception::Reception,
     },
     config::{ChannelConfig, Config, ModelChain, ModelsConfig, PlaneConfig, StoreConfig, load::Sources},
@@ -315,6 +315,7 @@ pub(super) fn agent(config: &Config, seams: Seams, library: Arc<Library>) -> Age
         meter: Arc::new(TokenMeter::of(&config.models.usual.first)),
         writes: config.writes.clone(),
         switch: WriteSwitch::of(&config.store.data_dir),
+        bots: BotTalk::default(),
         time_zone: config.agent.time_zone.clone(),
         library,
         guidance: Guidance::new(config.guidance.clone(), config.plane.facts_ttl),

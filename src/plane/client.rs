@@ -298,9 +298,9 @@ impl PlaneApi for PlaneClient {
     }
 
     async fn workspace_members(&self, workspace: WorkspaceId) -> Result<Vec<Person>, PlaneError> {
-        let call =
-            Call { workspace, what: "the workspace's members", path: &["members"], query: &[], lane: Lane::Read };
-        self.caller.whole_list(&call, record::member, |person| person.id).await
+        let what = "the workspace's members";
+        let call = Call { workspace, what, path: &["members"], query: &[], lane: Lane::Read };
+        Ok(readable(what, list::page(&self.caller.get(&call).await?, record::member))?.items)
     }
 
     async fn write_pass(&self, workspace: WorkspaceId) -> Result<WritePass, PlaneError> {

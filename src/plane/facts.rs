@@ -146,6 +146,12 @@ impl Facts {
         self.projects.known((workspace, project))
     }
 
+    /// The members as they were when they were last asked for, however long ago, without waiting.
+    #[must_use]
+    pub fn known_members(&self, workspace: WorkspaceId, project: ProjectId) -> Option<Arc<Vec<Person>>> {
+        self.members.known((workspace, project))
+    }
+
     /// # Errors
     /// What [`PlaneApi::titles`] answers.
     pub async fn titles(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Arc<Page<ItemTitle>>, PlaneError> {

@@ -251,6 +251,7 @@ mod tests {
             last_name: String::new(),
             display_name: "maya".to_owned(),
             role: 15,
+            is_bot: false,
         };
         let html = comment_html("a & <b> @Maya, look\nhere\n\nmail me@nowhere", &[person]);
         assert!(html.starts_with("<p>a &amp; &lt;b&gt; <mention-component id="), "{html}");

@@ -63,6 +63,7 @@ fn plant(world: &mut World, workspace: usize, work_item: &str, place: Place, wor
             last_name: String::new(),
             display_name: words.to_owned(),
             role: 15,
+            is_bot: false,
         };
         let assigned = person.id;
         home.people.push(person);

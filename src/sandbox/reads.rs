@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::{Answer, forbidden, missing},
+    edition::Edition,
     files, json,
     listing::{self, Refusal},
     plans,
@@ -201,15 +202,21 @@ impl Reader<'_> {
         self.world.run(id).filter(|run| run.workspace == self.workspace.id).ok_or_else(missing)
     }
 
-    /// A bare array: the members of a project, or everyone.
+    /// A bare array: the members of a project, or everyone. Community Edition tells roles of workspaces only.
     fn members(&self, project: Option<&Project>) -> Value {
-        let with_role = |person: &Person| {
+        let edition = self.world.edition;
+        let member = |person: &Person| {
             let mut member = person.to_json();
-            json::merge(&mut member, json!({"role": person.role}));
+            if project.is_none() || edition == Edition::Commercial {
+                json::merge(&mut member, json!({"role": person.role}));
+            }
+            if edition == Edition::Commercial {
+                json::merge(&mut member, json!({"is_bot": person.is_bot}));
+            }
             member
         };
         let is_in = |person: &&Person| project.is_none_or(|project| project.has_member(person.id));
-        self.workspace.people.iter().filter(is_in).map(with_role).collect()
+        self.workspace.people.iter().filter(is_in).map(member).collect()
     }
 
     fn some_items(&mut self, project: &Project, ids: &[WorkItemId]) -> Answer {

@@ -48,6 +48,7 @@ fn workspace(slug: &str, name: &str, text: &ProjectText, now: Timestamp) -> Work
         last_name: (*last).to_owned(),
         display_name: first.to_lowercase(),
         role: *role,
+        is_bot: false,
     };
     let mut people: Vec<Person> = text.people.iter().map(person).collect();
     people.push(Person {
@@ -56,6 +57,7 @@ fn workspace(slug: &str, name: &str, text: &ProjectText, now: Timestamp) -> Work
         last_name: String::new(),
         display_name: BOT.to_owned(),
         role: 15,
+        is_bot: true,
     });
     Workspace {
         id: WorkspaceId(id(slug)),

@@ -9,9 +9,9 @@ use super::{
     known,
     project_writes::IntakeRecord,
     talk::Unknown,
-    world::{External, Item, Project, World},
+    world::{External, Item, Person, Project, World},
 };
-use crate::domain::ids::RunId;
+use crate::domain::ids::{RunId, UserId};
 
 impl super::Sandbox {
     /// A person of a workspace, or the agent's bot, has this role from now on: 5 guest, 15 member, 20 admin.
@@ -20,6 +20,22 @@ impl super::Sandbox {
         let people = world.workspaces.get_mut(workspace).into_iter().flat_map(|home| &mut home.people);
         for person in people.filter(|person| person.display_name == name) {
             person.role = role;
+        }
+    }
+
+    /// Another bot joins a workspace, as a member of its projects.
+    pub fn add_bot(&self, workspace: usize, name: &str) {
+        let person = Person {
+            id: UserId(Uuid::new_v4()),
+            first_name: name.to_owned(),
+            last_name: String::new(),
+            display_name: name.to_owned(),
+            role: 15,
+            is_bot: true,
+        };
+        let mut world = self.shared.lock();
+        if let Some(home) = world.workspaces.get_mut(workspace) {
+            home.people.push(person);
         }
     }
 

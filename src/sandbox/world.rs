@@ -63,6 +63,8 @@ pub(super) struct Person {
     pub(super) display_name: String,
     /// 5 guest, 15 member, 20 admin.
     pub(super) role: u8,
+    /// Whether it is no person.
+    pub(super) is_bot: bool,
 }
 
 pub(super) struct Project {

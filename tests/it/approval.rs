@@ -186,7 +186,7 @@ async fn a_guest_may_have_a_comment_written_and_nothing_changed() {
         .await;
     let run = mention_as(&app, "luis", "MOB-3", "raise this").await;
     assert_answered(&app.ended(run).await);
-    assert_eq!(told(&app).matches("is a guest of this project, and this takes a member").count(), 2, "{}", told(&app));
+    assert_eq!(told(&app).matches("guest of this project").count(), 2, "{}", told(&app));
     assert_eq!(changes(&app), 1);
 }
 
@@ -417,4 +417,26 @@ async fn a_failure_after_a_change_says_what_was_done() {
     let error = picture.error().expect("an error");
     assert!(error.contains("MOB-3") && error.contains("What I had done before"), "{error}");
     assert!(!error.contains("Nothing was changed"), "{error}");
+}
+
+#[tokio::test]
+async fn another_bot_is_answered_three_times_told_so_once_and_then_left_alone() {
+    let app = TestApp::start([]).await;
+    app.plane.add_bot(0, "robo");
+    for number in 1..=3 {
+        app.model.then([Turn::says("And you?")]);
+        let run = mention_as(&app, "robo", "MOB-3", &format!("question {number}")).await;
+        assert_eq!(assert_answered(&app.ended(run).await), "And you?");
+    }
+    let last = mention_as(&app, "robo", "MOB-3", "question 4").await;
+    assert!(assert_answered(&app.ended(last).await).contains("leave it at that"));
+    let ignored = mention_as(&app, "robo", "MOB-3", "question 5").await;
+    app.plane.reply(last, "robo", "question 6").await;
+    app.fence().await;
+    assert_eq!(app.plane.run(ignored).terminal_count(), 0, "{}", app.plane.run(ignored).to_text());
+    assert_eq!(app.plane.run(last).terminal_count(), 1);
+    // A person is answered there as ever.
+    app.model.then([Turn::says("Of course.")]);
+    app.reply(last, "go on").await;
+    assert_eq!(assert_answered(&app.ended_times(last, 2).await), "Of course.");
 }

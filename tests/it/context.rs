@@ -6,6 +6,7 @@ use std::{collections::HashMap, fmt::Write as _, path::Path, sync::Arc, time::Du
 use aileron::{
     agent::{
         Agent, Limits,
+        bots::BotTalk,
         context::look::{CUTS, Look},
         guidance::Guidance,
         policy::switch::WriteSwitch,
@@ -220,6 +221,7 @@ fn agent(plane: &str, home: &Path, model: Arc<dyn Model>) -> Agent {
         },
         writes: WritesConfig::default(),
         switch: WriteSwitch::default(),
+        bots: BotTalk::default(),
         time_zone: Some("Europe/Berlin".to_owned()),
         tasks: TaskTracker::new(),
     }

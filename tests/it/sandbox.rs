@@ -129,7 +129,7 @@ async fn answers_have_the_keys_of_a_real_server() {
     // Community Edition, where this was recorded, tells no roles.
     let recorded = fixture("project-members.json");
     let mut told = keys(first(&recorded["response"]["body"]));
-    told.insert("role");
+    told.extend(["role", "is_bot"]);
     let (_, members) = desk.get(&desk.project("project-members/")).await;
     assert_eq!(keys(first(&members)), told);
     assert_eq!(desk.sandbox.violations(), Vec::<String>::new());

@@ -1,6 +1,6 @@
 //! The start of a turn: what waits is taken up, the first words are said, the prompts put into words.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -8,8 +8,16 @@ use tokio::time::Instant;
 
 use super::{Cut, Drive, Flow, Squeeze};
 use crate::{
-    agent::{intake::in_written_order, journal::Entry, narrator::Note, sight::Sight},
-    domain::disposition::Disposition,
+    agent::{
+        intake::in_written_order,
+        journal::{Bound, Entry, PassedOver},
+        narrator::Note,
+        sight::Sight,
+    },
+    domain::{
+        disposition::Disposition,
+        ids::{UserId, WorkItemId},
+    },
     store::{Release, StoreError},
 };
 
@@ -28,6 +36,13 @@ impl Drive<'_> {
     pub(super) async fn open_turn(&mut self) -> Result<Flow, StoreError> {
         self.record.prompted = true;
         let numbers: Vec<_> = self.waiting.prompts.iter().map(|waiting| waiting.number).collect();
+        if self.is_over_with_bots() {
+            tracing::info!("another bot is not answered any more");
+            let waiting = self.waiting.prompts.iter().map(|waiting| waiting.prompt.activity);
+            let passed = waiting.map(|activity| Entry::PassedOver { activity, reason: PassedOver::OtherBot });
+            self.record(passed.collect(), numbers).await?;
+            return Ok(Flow::Go);
+        }
         self.texts = self.agent.texts(self.run());
         // Only where a late event may turn out to be answered already do names come before words.
         let certain = !self.session.expects_late_event();
@@ -54,13 +69,37 @@ impl Drive<'_> {
                 (Some(approval), Some(reply)) => self.is_entitled(approval, reply.by).await,
                 (_, _) => false,
             };
+            let last_word = self.note_bots(prompts.iter().map(|said| said.by));
             let turn = Some(self.session.next_turn());
             entries.push(Entry::Opened { at: Timestamp::now(), turn, prompts, entitled });
             entries.extend(self.rewording());
             entries.extend(skills);
+            entries.extend(last_word.then_some(Entry::BoundHit { bound: Bound::OtherBot }));
         }
         self.record(entries, numbers).await?;
         Ok(Flow::Go)
+    }
+
+    /// Whether all that waits is by bots that had their answers here.
+    fn is_over_with_bots(&self) -> bool {
+        let speakers = self.waiting.prompts.iter().map(|waiting| waiting.prompt.actor);
+        let talk = &self.agent.bots;
+        self.all_bots(speakers).is_some_and(|(item, bots)| bots.iter().all(|bot| talk.is_over(item, *bot)))
+    }
+
+    /// Notes the answer to bots, if all who speak are some, and says whether it is the last word.
+    fn note_bots(&self, speakers: impl Iterator<Item = Option<UserId>>) -> bool {
+        let talk = &self.agent.bots;
+        self.all_bots(speakers).is_some_and(|(item, bots)| bots.iter().any(|bot| talk.note(item, *bot)))
+    }
+
+    /// The speakers, if all of them are known to be bots. Nobody waits for that: something has to be said
+    /// before anything slow.
+    fn all_bots(&self, speakers: impl Iterator<Item = Option<UserId>>) -> Option<(WorkItemId, BTreeSet<UserId>)> {
+        let members = self.agent.facts.known_members(self.run().workspace, self.run().project?)?;
+        let is_bot = |by: &UserId| members.iter().any(|member| member.id == *by && member.is_bot);
+        let bots = speakers.map(|by| by.filter(is_bot)).collect::<Option<BTreeSet<_>>>()?;
+        Some((self.run().work_item?, bots)).filter(|(_, bots)| !bots.is_empty())
     }
 
     /// Starts to narrate and says the first words, before anything slow.

@@ -69,7 +69,7 @@ impl Drive<'_> {
     }
 
     /// Whether this person may decide on the changes: they asked for them, or could make each by hand. Who
-    /// is not known, or whose role is not, may not.
+    /// is not known may not.
     pub(super) async fn is_entitled(&self, approval: &Approval, person: Option<UserId>) -> bool {
         let Some(person) = person else { return false };
         if approval.asked_by.contains(&person) {
@@ -79,7 +79,7 @@ impl Drive<'_> {
             let write = &change.planned.write;
             let needed = write.least_role().max(Role::Member);
             match self.rights().of(Some(person), write.project()).await {
-                Ok(Some(standing)) if !standing.assumed && standing.role >= needed => {}
+                Ok(Some(standing)) if standing.role >= needed => {}
                 Ok(_) => return false,
                 Err(error) => {
                     tracing::warn!(%error, "it is unknown what a person may do; their word does not count as an approval");

@@ -14,8 +14,8 @@ use std::{
 
 use aileron::{
     agent::{
-        Agent, Limits, guidance::Guidance, models::Models, policy::switch::WriteSwitch, prompts::library::Library,
-        reception::Reception,
+        Agent, Limits, bots::BotTalk, guidance::Guidance, models::Models, policy::switch::WriteSwitch,
+        prompts::library::Library, reception::Reception,
     },
     config::{
         ChannelConfig, CommentsConfig, FixedTokenConfig, FixedTokenKind, PlaneConfig, Progress, WritePolicy,
@@ -23,6 +23,7 @@ use aileron::{
     },
     domain::{
         ids::RunId,
+        role::Role,
         talk::{AssistantMessage, Finish, ToolCall},
     },
     llm::{
@@ -311,8 +312,9 @@ impl Life {
             plane,
             models: Models::from(Arc::new(Retrying::new(Faulty::new(thinker, &seams), policy)) as Arc<dyn Model>),
             meter: Arc::new(TokenMeter::for_model("thinker")),
-            writes: WritesConfig { usual: scenario.writes, ..WritesConfig::default() },
+            writes: WritesConfig { usual: scenario.writes, assumed_role: Role::Member, ..WritesConfig::default() },
             switch: WriteSwitch::default(),
+            bots: BotTalk::default(),
             time_zone: None,
             library: Arc::clone(&world.library),
             guidance: Guidance::new(Vec::new(), Duration::ZERO),
