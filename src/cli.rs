@@ -17,9 +17,12 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{
-    Config,
-    load::{self, Sources},
+use crate::{
+    config::{
+        Config,
+        load::{self, Sources},
+    },
+    tools,
 };
 
 /// An LLM agent for Plane: mention it in a work item and it answers there.
@@ -64,7 +67,8 @@ pub fn main(cli: Cli) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&anyhow::Error::new(error).context("the async runtime does not start")),
     };
-    let sources = Sources::of_process(cli.config);
+    let changing = tools::all().into_iter().filter(|tool| tool.effect().changes()).map(|tool| tool.name());
+    let sources = Sources { changing_tools: Some(changing.collect()), ..Sources::of_process(cli.config) };
     let result = runtime.block_on(async {
         match cli.command {
             Command::Serve => serve::main(&sources).await,

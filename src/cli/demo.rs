@@ -110,6 +110,8 @@ pub(super) async fn demo_config(sources: &Sources, sandbox: &Sandbox, data: &Pat
         Edition::Community => {
             let seed = sandbox.workspace(0);
             set("AILERON__PLANE__CHANNEL", "comments");
+            // This edition does not tell who is a member and who is a guest of a project.
+            set("AILERON__WRITES__ASSUMED_ROLE", "member");
             set("AILERON__PLANE__FIXED__TOKEN", &seed.api_key);
             set("AILERON__PLANE__FIXED__WORKSPACE_SLUG", &seed.slug);
             set("AILERON__PLANE__FIXED__WORKSPACE_ID", &seed.workspace.to_string());

@@ -33,6 +33,8 @@ pub struct Sources {
     pub environment: BTreeMap<String, String>,
     /// Settings from flags: key path and value.
     pub flags: Vec<(&'static str, String)>,
+    /// The names of the tools that change something, which alone can have a policy; `None` where nobody knows.
+    pub changing_tools: Option<Vec<&'static str>>,
 }
 
 impl Sources {
@@ -43,7 +45,7 @@ impl Sources {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self { file, environment, flags: Vec::new() }
+        Self { file, environment, ..Self::default() }
     }
 }
 
@@ -53,7 +55,25 @@ impl Sources {
 /// Everything that is wrong, each with its place; never only the first of several bad values.
 pub fn load(sources: &Sources) -> Result<Config, Vec<Problem>> {
     let (raw, origins, base) = read(sources)?;
-    resolve::resolve(raw, &origins, &sources.environment, &base)
+    let config = resolve::resolve(raw, &origins, &sources.environment, &base)?;
+    let problems: Vec<_> = unknown_tools(&config, sources)
+        .map(|(name, known)| {
+            let message = format!("there is no such tool that changes something; these are: {}", known.join(", "));
+            origins.problem(&format!("writes.tools.{name}"), message)
+        })
+        .collect();
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// A policy for a misspelt tool would be none.
+fn unknown_tools<'a>(
+    config: &'a Config,
+    sources: &'a Sources,
+) -> impl Iterator<Item = (&'a String, &'a Vec<&'static str>)> {
+    let known = sources.changing_tools.iter();
+    known.flat_map(|known| {
+        config.writes.tools.keys().filter(|name| !known.contains(&name.as_str())).map(move |name| (name, known))
+    })
 }
 
 /// Loads only what is said about prompts, skills and tools: they can be worked on before anything else

@@ -254,3 +254,9 @@ fn assert_names(finished: &Finished, words: &[&str]) {
 fn whole(finished: &Finished) -> String {
     format!("{}{}", finished.stdout, finished.stderr)
 }
+
+#[tokio::test]
+async fn a_policy_for_a_tool_that_does_not_exist_is_told_with_its_place() {
+    let text = "[writes.tools]\ndelete_wrok_item = \"deny\"\n";
+    assert_names(&check_file(text, &good()).await, &["aileron.toml", "2", "delete_wrok_item", "delete_work_item"]);
+}

@@ -25,7 +25,7 @@ fn load_with(file: &str, pairs: &[(&str, &str)]) -> Result<Config, String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("aileron.toml");
     std::fs::write(&path, file).unwrap();
-    let sources = Sources { file: Some(path), environment: environment(pairs), flags: Vec::new() };
+    let sources = Sources { file: Some(path), environment: environment(pairs), ..Sources::default() };
     load(&sources).map_err(|problems| problems.iter().map(|problem| format!("{problem}\n")).collect())
 }
 
