@@ -107,7 +107,13 @@ impl Thread {
         let message = AssistantMessage { text: "I look it up.".to_owned(), calls: vec![call], raw: None };
         self.write(Entry::Answered { message, finish: Finish::ToolCalls, usage: None });
         let text = "- MOB-5: Crash in cart\n".repeat(20);
-        self.write(Entry::ToolDone { call_id: format!("call-{turn}"), text, failed: false, receipt: None });
+        self.write(Entry::ToolDone {
+            call_id: format!("call-{turn}"),
+            text,
+            failed: false,
+            receipt: None,
+            elsewhere: false,
+        });
     }
 
     fn answer(&mut self) {
@@ -117,7 +123,7 @@ impl Thread {
         let Step::Compose { key, .. } = self.session.next() else { unreachable!("the model has answered") };
         let draft = Activity { key, saying: Saying::Response { body: text }, detail: None };
         self.write(Entry::Intended { draft });
-        self.write(Entry::Closed { outcome: Outcome::Posted { activity: ActivityId(uuid::Uuid::nil()) } });
+        self.write(Entry::Closed { outcome: Outcome::Posted { activity: ActivityId(uuid::Uuid::nil()), at: None } });
     }
 
     /// What a claim would be given.

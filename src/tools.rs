@@ -46,6 +46,8 @@ pub mod update_work_item;
 pub mod when;
 pub mod write;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -101,6 +103,8 @@ pub struct ToolCx<'a> {
     pub when: &'a When,
     /// What those may do who speak in the turn.
     pub rights: &'a Rights<'a>,
+    /// Set once the call looks into another project than the run's: others may not see that one.
+    pub elsewhere: &'a AtomicBool,
 }
 
 impl ToolCx<'_> {
@@ -109,7 +113,11 @@ impl ToolCx<'_> {
     /// # Errors
     /// Plane did not answer.
     pub async fn sees(&self, project: ProjectId) -> Result<bool, ToolError> {
-        Ok(self.rights.in_project(project).await?.is_some())
+        let seen = self.rights.in_project(project).await?.is_some();
+        if seen && self.run.project != Some(project) {
+            self.elsewhere.store(true, Ordering::Relaxed);
+        }
+        Ok(seen)
     }
 }
 

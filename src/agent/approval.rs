@@ -5,14 +5,19 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::question::chosen;
 use crate::{
     domain::{ids::UserId, talk::ToolCall, write::PlannedWrite},
-    tools::write::REASON,
+    tools::{describe::shortened, write::REASON},
 };
 
 /// Most single changes that get an option of their own; the others can be named by their letters.
 const MOST_SINGLE_OPTIONS: usize = 8;
+
+/// Longest summary in an option, in characters.
+const OPTION_CHARS: usize = 100;
 
 /// A change that waits, and the call that wants it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +36,8 @@ pub struct Approval {
     pub asked_by: Vec<UserId>,
     /// Whether somebody replied who may not decide.
     pub refused_someone: bool,
+    /// Since when it is shown, by Plane's clock, where that is known.
+    pub shown_at: Option<Timestamp>,
 }
 
 /// What a reply says of the changes.
@@ -47,7 +54,13 @@ impl Approval {
     /// Nothing to approve.
     #[must_use]
     pub fn none() -> Self {
-        Self { changes: Vec::new(), unfolded: BTreeMap::new(), asked_by: Vec::new(), refused_someone: false }
+        Self {
+            changes: Vec::new(),
+            unfolded: BTreeMap::new(),
+            asked_by: Vec::new(),
+            refused_someone: false,
+            shown_at: None,
+        }
     }
 
     /// The options: all, none, and single ones where there are several.
@@ -58,7 +71,9 @@ impl Approval {
         let mut options = vec![all.to_owned(), none.to_owned()];
         if several {
             let single = self.changes.iter().enumerate().take(MOST_SINGLE_OPTIONS);
-            options.extend(single.map(|(at, change)| format!("Only {}: {}", letter(at), change.planned.summary)));
+            options.extend(single.map(|(at, change)| {
+                format!("Only {}: {}", letter(at), shortened(&change.planned.summary, OPTION_CHARS))
+            }));
         }
         options
     }
@@ -96,6 +111,12 @@ impl Approval {
             return Decision::Rejected;
         }
         self.named_by_letters(reply).map_or(Decision::Words, Decision::Approved)
+    }
+
+    /// Whether these words were written before the question was there, so that they are about something else.
+    #[must_use]
+    pub fn is_older(&self, written_at: Option<Timestamp>) -> bool {
+        self.shown_at.zip(written_at).is_some_and(|(shown, written)| written < shown)
     }
 
     /// The calls that wait for the decision.

@@ -39,6 +39,9 @@ pub enum Entry {
         summary: String,
         /// What the session still expects of the turns that were compacted.
         expects: Option<Said>,
+        /// Whether something that was read in other projects is in it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        elsewhere: bool,
         /// The skills that are in force.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         skills: Vec<TakenSkill>,
@@ -66,6 +69,9 @@ pub enum Entry {
         failed: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         receipt: Option<Receipt>,
+        /// Whether it looked into another project than the run's.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        elsewhere: bool,
     },
     /// A tool call gave this picture, for the model to look at.
     PictureRead { call_id: String, picture: PictureRef },
@@ -134,11 +140,12 @@ pub struct TakenSkill {
 pub enum Outcome {
     Posted {
         activity: ActivityId,
+        /// When, by Plane's clock, where it tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
     },
     /// Plane refuses it for good: the run is closed, deleted, or out of reach.
-    Undeliverable {
-        reason: String,
-    },
+    Undeliverable { reason: String },
 }
 
 /// A limit of one turn.

@@ -179,9 +179,9 @@ impl Session {
         match entry {
             Entry::Opened { turn, prompts, entitled, .. } => self.open(turn, prompts, entitled),
             Entry::ContextRead { look } => self.read_context(look),
-            Entry::Compacted { through_turn, summary, expects, skills } => {
+            Entry::Compacted { through_turn, summary, expects, elsewhere, skills } => {
                 self.skills = skills;
-                self.compact(through_turn, summary, expects);
+                self.compact(through_turn, (summary, elsewhere), expects);
             }
             Entry::Worded { hash } => self.wording = Some(hash),
             Entry::SkillTaken { skill, text } => self.take_skill(skill, text),
@@ -190,11 +190,14 @@ impl Session {
             Entry::WriteIntended { call_id, write, .. } => self.write_intended(call_id, write),
             Entry::WriteProposed { call_id, write, .. } => self.write_proposed(&call_id, write),
             Entry::Unfolded { call_id, changes, note } => self.unfolded(&call_id, &changes, note),
-            Entry::ToolDone { call_id, text, receipt, .. } => {
+            Entry::ToolDone { call_id, text, receipt, elsewhere, .. } => {
                 if receipt.is_some_and(|receipt| receipt.written.is_done()) {
                     self.note_done(&call_id);
                 }
                 self.tool_done(&call_id, text);
+                if elsewhere {
+                    self.transcript.read_elsewhere(call_id);
+                }
             }
             Entry::PictureRead { call_id, picture } => self.transcript.picture(call_id, picture),
             Entry::SignInAsked { call_id, text, url } => self.sign_in_asked(call_id, text, url),
@@ -270,8 +273,7 @@ impl Session {
 
     fn note_speakers(&mut self, said: &[Said]) {
         if said.iter().any(|said| said.by.is_none_or(|by| !self.heard.contains(&by))) {
-            let home = self.last_look().and_then(|look| look.key.rsplit_once('-')).map(|(home, _)| home.to_owned());
-            self.transcript.withhold_foreign(home.as_deref().unwrap_or_default());
+            self.transcript.withhold_elsewhere();
             // Nobody who spoke before has heard what comes from here on with the others.
             self.heard.clear();
         }
@@ -293,7 +295,7 @@ impl Session {
     }
 
     /// The turn under way is never compacted: it would lose the newest words.
-    fn compact(&mut self, through_turn: u32, summary: String, expects: Option<Said>) {
+    fn compact(&mut self, through_turn: u32, summary: (String, bool), expects: Option<Said>) {
         if through_turn < self.turn {
             // The summary may tell of some.
             self.has_receipts = true;
@@ -342,7 +344,12 @@ impl Session {
         let Phase::Posting { question, .. } = &mut self.phase else {
             return;
         };
-        let question = question.take();
+        let mut question = question.take();
+        if let (Some(Question { kind: Kind::Approval(approval), .. }), Outcome::Posted { at, .. }) =
+            (&mut question, outcome)
+        {
+            approval.shown_at = *at;
+        }
         self.go(Phase::Resting { question });
         match outcome {
             Outcome::Posted { .. } => {}

@@ -35,7 +35,10 @@ pub(super) fn compose_linked(
     links: &Links<'_>,
 ) -> Draft {
     let mut draft = compose(prompts, limits, ending, key, done);
-    polish::withhold_rules(prompts.rules(), &mut draft.saying);
+    if !is_card(ending) {
+        // A card is ours, word for word, and what it shows would be refused before if it repeated our rules.
+        polish::withhold_rules(prompts.rules(), &mut draft.saying);
+    }
     if let (Some(browse), Saying::Response { body } | Saying::Elicitation { body, .. }) =
         (links.browse, &mut draft.saying)
     {
@@ -83,13 +86,20 @@ pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: S
         }
         Ending::Failed(failure) => error(prompts, failure, !done.is_empty()),
     };
-    let mut draft = Draft { key, saying: within_limit(saying), detail: None };
+    // A card keeps within bounds of its own: what it does not show must not be approved.
+    let saying = if is_card(ending) { saying } else { within_limit(saying) };
+    let mut draft = Draft { key, saying, detail: None };
     let early = matches!(ending, Ending::Failed(_) | Ending::Bounded { .. } | Ending::Stopped);
     if early && !done.is_empty() {
         let plain = format!("Done before that: {}", done.join(", "));
         add(&mut draft, &or_plain(prompts.render("done.md", json!({ "changes": done })), &plain));
     }
     draft
+}
+
+/// Whether it asks a person to approve changes.
+fn is_card(ending: &Ending) -> bool {
+    matches!(ending, Ending::Question(Question { kind: Kind::Approval(_), .. }))
 }
 
 /// Tells of changes that may have been made before the turn was cut short.

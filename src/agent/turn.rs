@@ -154,9 +154,9 @@ struct Drive<'a> {
     narrator: Option<Narrator>,
     /// What narrators of this process have said, by step key: the next one does not say it again.
     said: HashSet<String>,
-    /// What Plane shows from an earlier attempt at this turn, by step key. It is read when a turn is
+    /// What Plane shows from an earlier attempt at this turn and since when, by step key. It is read when a turn is
     /// resumed; an attempt of this process that fails leaves the run, so nothing is missing here.
-    already: HashMap<String, ActivityId>,
+    already: HashMap<String, (ActivityId, Option<Timestamp>)>,
     /// The pictures of the turn.
     sight: Sight,
     squeeze: Squeeze,

@@ -81,6 +81,8 @@ pub struct Posted {
     pub id: ActivityId,
     /// The comment Plane made of it, where it made one.
     pub comment: Option<CommentId>,
+    /// When, by Plane's clock, where it tells.
+    pub at: Option<Timestamp>,
 }
 
 /// An activity found in a run: ours or a person's.

@@ -214,7 +214,8 @@ fn with_mentions<'a>(text: &CowStr<'a>, handles: Handles<'_>) -> Vec<Event<'a>> 
                 if !plain.is_empty() {
                     events.push(Event::Text(std::mem::take(&mut plain).into()));
                 }
-                let node = uuid::Uuid::new_v4();
+                // The same text always gives the same HTML: what was approved is compared with what is sent.
+                let node = uuid::Uuid::from_u128(user.0.as_u128().wrapping_add(events.len() as u128 + 1));
                 let element = format!(
                     "{MENTION} id=\"{node}\" entity_identifier=\"{user}\" entity_name=\"user_mention\"></mention-component>"
                 );

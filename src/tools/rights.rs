@@ -64,8 +64,9 @@ impl Rights<'_> {
         };
         let Some(member) = members.iter().find(|member| member.id == person) else { return Ok(at_home) };
         match member.role {
-            // Where roles are not told, people who were removed are still listed.
-            None if at_home.is_none() && self.assumed == Role::Guest => Ok(None),
+            // Where roles are not told, people who were removed are still listed: only who comments there is
+            // known to belong.
+            None if at_home.is_none() => Ok(None),
             Some(role) => Ok(Some(Standing { role, assumed: false })),
             None => self.assumed_of(member).await.map(|role| Some(Standing { role, assumed: true })),
         }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{Channel, Setup, TestApp, on_both_channels},
-    model::Turn,
+    binary,
+    model::{Gate, Piece, Turn},
     picture::{assert_answered, assert_ended},
 };
 
@@ -439,4 +440,43 @@ async fn another_bot_is_answered_three_times_told_so_once_and_then_left_alone() 
     app.model.then([Turn::says("Of course.")]);
     app.reply(last, "go on").await;
     assert_eq!(assert_answered(&app.ended_times(last, 2).await), "Of course.");
+}
+
+#[tokio::test]
+async fn words_said_while_the_model_still_thought_approve_nothing() {
+    let gate = Gate::new();
+    let slow = Turn::of([
+        Piece::Hold(gate.clone()),
+        Piece::Call { index: 0, name: "update_work_item".to_owned() },
+        Piece::Arguments { index: 0, text: json!({"priority": "urgent"}).to_string() },
+    ]);
+    let app = asking().script([slow, Turn::says("What is it you approve?")]).start().await;
+    let run = app.mention("MOB-3", "raise this").await.run;
+    gate.reached().await;
+    app.reply(run, "ok").await;
+    gate.open();
+    let picture = app.ended_times(run, 2).await;
+    assert_eq!(picture.response(), Some("What is it you approve?"), "{}", picture.to_text());
+    assert_eq!((changes(&app), priority(&app, "MOB-3").as_str()), (0, "none"));
+}
+
+#[tokio::test]
+async fn an_approved_text_may_mention_people() {
+    let comment = Turn::calls([("add_comment", json!({"text": "@maya and @bob, please look. @maya first."}))]);
+    let app = asking().script([comment, Turn::says("They are asked.")]).start().await;
+    let run = app.mention("MOB-3", "ask them").await.run;
+    app.ended(run).await;
+    app.reply(run, "approve").await;
+    assert_answered(&app.ended_times(run, 2).await);
+    assert_eq!(changes(&app), 1, "{}", told(&app));
+}
+
+#[tokio::test]
+async fn the_switch_is_refused_where_no_server_works() {
+    let app = TestApp::start([]).await;
+    let mut settings = app.settings().clone();
+    settings.insert("DATA_DIR".into(), "elsewhere".into());
+    let off = binary::run(app.home(), &["writes", "off"], &settings).await;
+    assert!(!off.status.success() && off.stderr.contains("elsewhere"), "{}", off.stderr);
+    assert!(!app.home().join("elsewhere").exists());
 }

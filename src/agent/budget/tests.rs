@@ -129,7 +129,13 @@ impl Teller {
         let message = AssistantMessage { text: "I look.".to_owned(), calls, raw: None };
         self.session.absorb(Entry::Answered { message, finish: Finish::ToolCalls, usage: None });
         for (call_id, length) in ids.into_iter().zip(results) {
-            self.session.absorb(Entry::ToolDone { call_id, text: words(*length), failed: false, receipt: None });
+            self.session.absorb(Entry::ToolDone {
+                call_id,
+                text: words(*length),
+                failed: false,
+                receipt: None,
+                elsewhere: false,
+            });
         }
     }
 
@@ -139,7 +145,7 @@ impl Teller {
         let Step::Compose { key, .. } = self.session.next() else { panic!("nothing to say") };
         let draft = Activity { key, saying: Saying::Response { body: text.to_owned() }, detail: None };
         self.session.absorb(Entry::Intended { draft });
-        let outcome = Outcome::Posted { activity: ActivityId(uuid::Uuid::nil()) };
+        let outcome = Outcome::Posted { activity: ActivityId(uuid::Uuid::nil()), at: None };
         self.session.absorb(Entry::Closed { outcome });
     }
 

@@ -45,7 +45,13 @@ fn done(call_id: &str) -> Entry {
 }
 
 fn result(call_id: &str, text: &str, receipt: Option<Receipt>) -> Entry {
-    Entry::ToolDone { call_id: call_id.to_owned(), text: text.to_owned(), failed: receipt.is_none(), receipt }
+    Entry::ToolDone {
+        call_id: call_id.to_owned(),
+        text: text.to_owned(),
+        failed: receipt.is_none(),
+        receipt,
+        elsewhere: false,
+    }
 }
 
 fn proposed(call_id: &str) -> Entry {

@@ -115,7 +115,7 @@ impl PlaneApi for Board {
     async fn post_activity(&self, _: WorkspaceId, _: &RunInfo, draft: &Draft) -> Result<Posted, PlaneError> {
         self.shown.lock().unwrap().push((self.began.elapsed(), draft.clone()));
         let failure = self.answers.lock().unwrap().pop_front();
-        failure.map_or(Ok(Posted { id: ActivityId(uuid::Uuid::nil()), comment: None }), Err)
+        failure.map_or(Ok(Posted { id: ActivityId(uuid::Uuid::nil()), comment: None, at: None }), Err)
     }
     async fn run_activities(&self, _: &RunInfo) -> Result<Vec<RunActivity>, PlaneError> {
         not_asked()

@@ -32,9 +32,6 @@ impl WriteSwitch {
         let Some(file) = &self.file else { return Ok(false) };
         let new = off != self.is_off();
         if off {
-            if let Some(folder) = file.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
             std::fs::write(file, "Changes in Plane are switched off. `aileron writes on` takes this away.\n")?;
             return Ok(new);
         }
@@ -54,6 +51,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data");
         let switch = WriteSwitch::of(&data_dir);
+        assert!(switch.set(true).is_err() && !data_dir.exists(), "where nobody serves nothing is switched");
+        std::fs::create_dir(&data_dir).unwrap();
         assert!(!switch.is_off() && !WriteSwitch::default().is_off());
         assert!(switch.set(true).unwrap());
         assert!(!switch.set(true).unwrap(), "it was off before");

@@ -30,8 +30,9 @@ impl Session {
         let mut said = said.into_iter();
         let Some(reply) = said.next() else { return };
         let mut decision = approval.decision(&reply.text);
-        // Who went on to say something else may have thought better of it.
-        if said.as_slice().iter().any(|other| approval.decision(&other.text) != decision) {
+        // It may have been said of something else, and who went on to say more may have thought better of it.
+        let older = approval.is_older(reply.written_at);
+        if older || said.as_slice().iter().any(|other| approval.decision(&other.text) != decision) {
             decision = Decision::Words;
         }
         if !entitled && decision != Decision::Words && said.len() == 0 {

@@ -143,7 +143,8 @@ impl Session {
         let through_turn = self.transcript.summable(through_turn);
         let fold_from = self.transcript.entry_after(through_turn)?;
         let (expects, skills) = (self.from_comment.clone(), self.skills.clone());
-        Some((Entry::Compacted { through_turn, summary, expects, skills }, fold_from))
+        let elsewhere = self.transcript.has_read_elsewhere(through_turn);
+        Some((Entry::Compacted { through_turn, summary, expects, elsewhere, skills }, fold_from))
     }
 
     /// The newest exchange: who spoke, what they asked, and what was answered. Only while the answer is

@@ -121,7 +121,7 @@ mod tests {
     fn ended(session: &Session) -> Vec<Entry> {
         let Step::Compose { key, .. } = session.next() else { panic!("{:?}", session.next()) };
         let draft = Draft { key, saying: Saying::Response { body: "said".to_owned() }, detail: None };
-        let outcome = Outcome::Posted { activity: ActivityId(uuid::Uuid::nil()) };
+        let outcome = Outcome::Posted { activity: ActivityId(uuid::Uuid::nil()), at: None };
         vec![Entry::Intended { draft }, Entry::Closed { outcome }]
     }
 

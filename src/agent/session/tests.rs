@@ -84,7 +84,13 @@ fn replied(text: &str, calls: Vec<ToolCall>) -> Entry {
 }
 
 fn done(id: &str) -> Entry {
-    Entry::ToolDone { call_id: id.to_owned(), text: format!("result of {id}"), failed: false, receipt: None }
+    Entry::ToolDone {
+        call_id: id.to_owned(),
+        text: format!("result of {id}"),
+        failed: false,
+        receipt: None,
+        elsewhere: false,
+    }
 }
 
 fn intended_write(id: &str) -> Entry {
@@ -95,7 +101,7 @@ fn intended_write(id: &str) -> Entry {
 }
 
 fn closed() -> Entry {
-    Entry::Closed { outcome: Outcome::Posted { activity: ActivityId(uuid::Uuid::nil()) } }
+    Entry::Closed { outcome: Outcome::Posted { activity: ActivityId(uuid::Uuid::nil()), at: None } }
 }
 
 fn after(entries: Vec<Entry>) -> Session {

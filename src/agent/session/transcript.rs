@@ -11,7 +11,7 @@ use crate::{
 /// Stands in for the words of a person who wrote none.
 const BARE_MENTION: &str = "(mentioned you without further words)";
 
-/// Stands in for a result that was read in another project, for somebody else.
+/// Stands in for what was read in another project, for somebody else.
 const WITHHELD: &str = "[Withheld: this was read for somebody else, in a project that others in this thread may not see. Read it again if you need it.]";
 
 /// What was said so far, and the newest look at the work item. Older looks are left out: they would
@@ -19,6 +19,8 @@ const WITHHELD: &str = "[Withheld: this was read for somebody else, in a project
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Transcript {
     summary: Option<String>,
+    /// Whether something that was read in other projects is in it.
+    summary_elsewhere: bool,
     talks: Vec<Talk>,
     look: Option<Box<Look>>,
     /// The turn the look belongs to; only there it is shown.
@@ -40,6 +42,8 @@ pub struct Talk {
     tell_of_changes: bool,
     /// The message the look stands before.
     look_at: usize,
+    /// The calls that looked into other projects.
+    elsewhere: Vec<String>,
     /// Pictures that were read, each with the call that did.
     pictures: Vec<(String, PictureRef)>,
     pub messages: Vec<Message>,
@@ -65,6 +69,7 @@ impl Transcript {
             results: 0,
             tell_of_changes: false,
             look_at: 0,
+            elsewhere: Vec::new(),
             pictures: Vec::new(),
             messages: Vec::new(),
         });
@@ -140,9 +145,9 @@ impl Transcript {
 
     /// Puts a summary in the place of every turn up to this one. What remains is as if the fold had
     /// begun with the turn after it: a reply whose question is gone counts as plain words.
-    pub(super) fn compact(&mut self, through_turn: u32, summary: String) {
+    pub(super) fn compact(&mut self, through_turn: u32, (summary, elsewhere): (String, bool)) {
         self.talks.retain(|talk| talk.turn > through_turn);
-        self.summary = Some(summary);
+        (self.summary, self.summary_elsewhere) = (Some(summary), elsewhere);
         if self.look_in_turn <= through_turn {
             (self.look, self.look_in_turn) = (None, 0);
         }
@@ -187,14 +192,34 @@ impl Transcript {
         earlier.or(later).and_then(before).unwrap_or(through_turn)
     }
 
-    /// What was read in another project is taken out of what was said before: others hear of it who may not
-    /// see that project. `home` is what the keys of this project begin with.
-    pub(super) fn withhold_foreign(&mut self, home: &str) {
-        for message in self.talks.iter_mut().flat_map(|talk| &mut talk.messages) {
-            if let Message::Tool { text, .. } = message
-                && names_foreign_key(text, home)
-            {
-                WITHHELD.clone_into(text);
+    /// The call looked into another project.
+    pub(super) fn read_elsewhere(&mut self, call_id: String) {
+        if let Some(talk) = self.talks.last_mut() {
+            talk.elsewhere.push(call_id);
+        }
+    }
+
+    /// Whether anything of these turns was read in another project.
+    pub(super) fn has_read_elsewhere(&self, through_turn: u32) -> bool {
+        let mut talks = self.talks.iter().filter(|talk| talk.turn <= through_turn);
+        self.summary_elsewhere || talks.any(|talk| !talk.elsewhere.is_empty())
+    }
+
+    /// What was read in other projects is taken out of what was said before: others hear of it who may not
+    /// see those.
+    pub(super) fn withhold_elsewhere(&mut self) {
+        if std::mem::take(&mut self.summary_elsewhere) {
+            self.summary = Some(WITHHELD.to_owned());
+        }
+        for talk in &mut self.talks {
+            let elsewhere = std::mem::take(&mut talk.elsewhere);
+            talk.pictures.retain(|(call, _)| !elsewhere.contains(call));
+            for message in &mut talk.messages {
+                if let Message::Tool { call_id, text } = message
+                    && elsewhere.contains(call_id)
+                {
+                    WITHHELD.clone_into(text);
+                }
             }
         }
     }
@@ -203,19 +228,6 @@ impl Transcript {
     pub(super) fn entry_after(&self, turn: u32) -> Option<u64> {
         self.talks.iter().find(|talk| talk.turn > turn).map(|talk| talk.first_entry)
     }
-}
-
-/// Whether a text names a work item of another project, such as `SEC-12` where all are called `MOB-…`.
-fn names_foreign_key(text: &str, home: &str) -> bool {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| {
-        word.rsplit_once('-').is_some_and(|(project, number)| {
-            let is_key = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
-            is_key
-                && !project.is_empty()
-                && project.chars().all(|c| c.is_uppercase() || c.is_numeric())
-                && project != home
-        })
-    })
 }
 
 fn spoken(said: Said) -> Message {

@@ -258,6 +258,7 @@ impl Session {
             unfolded: std::mem::take(&mut work.unfolded),
             asked_by: self.speakers.clone(),
             refused_someone: false,
+            shown_at: None,
         };
         let next = match (Question::about(approval), question) {
             (Some(approval), asked) => {

@@ -111,13 +111,13 @@ impl Drive<'_> {
     }
 
     pub(super) async fn post(&mut self, draft: Draft) -> Result<Flow, StoreError> {
-        if let Some(activity) = self.already.get(&draft.key.to_string()).copied() {
+        if let Some((activity, at)) = self.already.get(&draft.key.to_string()).copied() {
             // An earlier attempt arrived; only its record is missing.
-            self.record(vec![Entry::Closed { outcome: Outcome::Posted { activity } }], Vec::new()).await?;
+            self.record(vec![Entry::Closed { outcome: Outcome::Posted { activity, at } }], Vec::new()).await?;
             return Ok(Flow::Go);
         }
         let outcome = match self.agent.plane.post_activity(self.run().workspace, self.run(), &draft).await {
-            Ok(posted) => Outcome::Posted { activity: posted.id },
+            Ok(posted) => Outcome::Posted { activity: posted.id, at: posted.at },
             Err(error) => match self.undeliverable(&error) {
                 Some(outcome) => outcome,
                 // The next attempt looks first whether this one arrived.

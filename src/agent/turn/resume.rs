@@ -91,7 +91,8 @@ impl Drive<'_> {
         self.take_in(unheard(&activities, &self.record.info, self.record.first_seen)).await?;
         self.pass_over(&activities, journal_is_empty).await?;
         let spoke_at = activities.iter().filter(|activity| activity.step.is_some()).filter_map(|a| a.created_at).max();
-        self.already = activities.into_iter().filter_map(|activity| Some((activity.step?, activity.id))).collect();
+        let shown = |activity: RunActivity| Some((activity.step?, (activity.id, activity.created_at)));
+        self.already = activities.into_iter().filter_map(shown).collect();
         tracing::info!(shown = self.already.len(), "Plane was asked what it shows of the run");
         if self.session.is_under_way() {
             self.give_sign_of_life(spoke_at);

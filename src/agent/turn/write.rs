@@ -4,7 +4,7 @@
 //! nothing more is said, and what became of it is journalled before anything else happens. Where it is
 //! unknown what became of it, Plane is asked, but not before an earlier attempt must have come through.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::atomic::AtomicBool};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use super::{
     Cut, Drive, Flow, STATUS_BEFORE_CHANGE,
     permit::{self, Unknown},
-    work::{action, settled},
+    work::{REPEATS_RULES, action, settled},
 };
 use crate::{
     agent::{
-        effects,
+        card, effects,
         journal::Entry,
         narrator::{Doing, Note, RESULT},
         policy::Verdict,
@@ -86,7 +86,8 @@ impl Drive<'_> {
             if call.is_part {
                 return agent.undo_part(&run, call).await;
             }
-            agent.call(call, &run, (&texts, &allowed), (&when, &rights)).await
+            // What it wants tells where.
+            agent.call(call, &run, (&texts, &allowed), (&when, &rights, &AtomicBool::new(false))).await
         };
         let called = match self.unless_cut(planning).await {
             Ok(called) => called,
@@ -99,7 +100,7 @@ impl Drive<'_> {
             }
             Err(ToolError::Plane(error)) if call.approved.is_some() && error.disposition().is_retry() => {
                 // What a person has approved is not dropped because Plane does not answer.
-                return self.change_later(call, &error).await.map(Next::Settled);
+                return Ok(Next::Settled(self.later(&error)));
             }
             Err(error) => return self.tell(call, Err(error), None).await.map(Next::Settled),
         };
@@ -124,11 +125,15 @@ impl Drive<'_> {
         call: &PlannedCall,
         planned: &PlannedWrite,
     ) -> Result<Option<Flow>, StoreError> {
+        if self.texts.prompts().rules().is_in(&card::text(planned, usize::MAX)) {
+            let error = ToolError::NotAllowed(REPEATS_RULES.to_owned());
+            return self.tell(call, Err(error), None).await.map(Some);
+        }
         let verdict = match self.judge(call, planned).await {
             Ok(verdict) => verdict,
             Err(Unknown::Store(error)) => return Err(error),
-            Err(Unknown::Plane(error)) if error.disposition().is_retry() => {
-                return self.change_later(call, &error).await.map(Some);
+            Err(Unknown::Plane(error)) if call.approved.is_some() && error.disposition().is_retry() => {
+                return Ok(Some(self.later(&error)));
             }
             Err(Unknown::Plane(error)) => {
                 return self.tell(call, Err(ToolError::Plane(error)), None).await.map(Some);
@@ -332,7 +337,9 @@ impl Drive<'_> {
         result: Result<ToolOutput, ToolError>,
         receipt: Option<Receipt>,
     ) -> Result<Flow, StoreError> {
-        let (entry, shown) = settled(call, &self.texts.wording().toolbox, result, receipt);
+        let home = self.run().project;
+        let elsewhere = receipt.as_ref().is_some_and(|receipt| Some(receipt.write.project()) != home);
+        let (entry, shown) = settled(call, &self.texts.wording().toolbox, result, receipt, elsewhere);
         self.record(vec![entry], Vec::new()).await?;
         if self.waiting.stop.is_none() {
             let draft = action(&self.texts.wording().toolbox, call, call.finished_key, Some(shown));

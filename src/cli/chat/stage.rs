@@ -127,7 +127,7 @@ impl PlaneApi for Stage {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).push((run.clone(), activity));
         // Whoever listened may have left.
         let _ = self.tell.send(Heard::Said(draft.saying.clone()));
-        Ok(Posted { id, comment: None })
+        Ok(Posted { id, comment: None, at: None })
     }
 
     async fn run_activities(&self, run: &RunInfo) -> Got<Vec<RunActivity>> {

@@ -9,10 +9,17 @@ use crate::config::{
     writes::{ProjectName, WritesConfig},
 };
 
+/// More changes than this nobody can look through on one card.
+const MOST_PER_TURN: u32 = 50;
+
 impl Resolver<'_> {
     pub(super) fn writes(&mut self, raw: &RawConfig) -> WritesConfig {
         let workspaces = raw.workspaces.iter().filter_map(|(slug, own)| Some((slug.to_lowercase(), own.writes?)));
         let usual = WritesConfig::default();
+        if raw.writes.max_per_turn.is_some_and(|most| most > MOST_PER_TURN) {
+            // They have to fit on one card.
+            self.complain("writes.max_per_turn", format!("expected at most {MOST_PER_TURN}"));
+        }
         WritesConfig {
             usual: raw.agent.writes.unwrap_or(usual.usual),
             workspaces: workspaces.collect(),

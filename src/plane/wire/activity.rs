@@ -83,7 +83,7 @@ fn metadata(draft: &Draft) -> Value {
 /// Reads the answer to a created activity.
 pub(in crate::plane) fn posted(body: &Value) -> Option<Posted> {
     let fields = Fields::of(body)?;
-    Some(Posted { id: fields.id("id")?, comment: fields.id("comment") })
+    Some(Posted { id: fields.id("id")?, comment: fields.id("comment"), at: fields.time("created_at") })
 }
 
 /// Reads an activity of a run.

@@ -116,7 +116,13 @@ fn answered(text: &str, calls: Vec<ToolCall>) -> Entry {
 }
 
 fn done(call_id: &str, text: &str) -> Entry {
-    Entry::ToolDone { call_id: call_id.to_owned(), text: text.to_owned(), failed: false, receipt: None }
+    Entry::ToolDone {
+        call_id: call_id.to_owned(),
+        text: text.to_owned(),
+        failed: false,
+        receipt: None,
+        elsewhere: false,
+    }
 }
 
 /// A summary of what was said before, two calls of which one gave a picture, a message that joined, and a skill.
@@ -144,6 +150,7 @@ async fn a_request_in_the_middle_of_a_turn() {
             through_turn: 1,
             summary: "- @maya asked for numbers in euro.".to_owned(),
             expects: None,
+            elsewhere: false,
             skills: Vec::new(),
         },
     ];

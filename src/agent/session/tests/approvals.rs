@@ -31,7 +31,13 @@ fn intends(call_id: &str, number: u128) -> Entry {
 }
 
 fn result(call_id: &str, text: &str) -> Entry {
-    Entry::ToolDone { call_id: call_id.to_owned(), text: text.to_owned(), failed: false, receipt: None }
+    Entry::ToolDone {
+        call_id: call_id.to_owned(),
+        text: text.to_owned(),
+        failed: false,
+        receipt: None,
+        elsewhere: false,
+    }
 }
 
 /// Two changes are proposed and one thing is read; the question is out.
@@ -223,21 +229,51 @@ fn a_decision_that_has_to_stand_alone_tells_what_came_of_it() {
 
 #[test]
 fn what_was_read_elsewhere_is_withheld_when_somebody_else_speaks() {
-    let read = vec![call("a", "read_work_item", "{}"), call("b", "read_work_item", "{ }")];
-    let look = Look { key: "MOB-3".to_owned(), ..Look::default() };
-    let looked = Entry::ContextRead { look: Some(Box::new(look)) };
-    let mut session = after(vec![decided(1, "go", false), looked.clone(), replied("", read)]);
-    session.absorb(result("a", "# SEC-12: the vault"));
-    session.absorb(result("b", "# MOB-4: the cart"));
+    let read = vec![call("a", "read_comments", "{}"), call("b", "read_comments", "{ }")];
+    let begun = || after(vec![decided(1, "go", false), context(), replied("", read.clone())]);
+    let elsewhere = |call_id: &str, text: &str| Entry::ToolDone {
+        call_id: call_id.to_owned(),
+        text: text.to_owned(),
+        failed: false,
+        receipt: None,
+        elsewhere: true,
+    };
+    let mut session = begun();
+    session.absorb(elsewhere("a", "7 of 7 comments: the vault is open"));
+    session.absorb(result("b", "2 of 2 comments: the cart"));
     session.absorb(replied("Done.", vec![]));
     session.absorb(intended(&session));
     session.absorb(closed());
     let texts = |session: &Session| results(session).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
     session.absorb(decided(1, "and now?", false));
-    assert_eq!(texts(&session)[0], "# SEC-12: the vault", "the same person may go on with it");
-    session.absorb(looked);
-    session.absorb(Entry::Steered { prompts: vec![by(2, "quote it")] });
-    assert!(texts(&session)[0].starts_with("[Withheld") && texts(&session)[1].contains("the cart"));
+    assert!(texts(&session)[0].contains("vault"), "the same person may go on with it");
+    session.absorb(context());
+    // A summary of it is withheld as well.
+    let mut summed = session.clone();
+    let (entry, _) = summed.compaction(1, "The vault is open.".to_owned()).unwrap();
+    summed.absorb(entry);
+    for session in [&mut session, &mut summed] {
+        session.absorb(Entry::Steered { prompts: vec![by(2, "quote it")] });
+        let all = format!("{:?}", messages(session));
+        assert!(!all.contains("vault") && all.contains("[Withheld"), "{all}");
+    }
+    assert!(texts(&session)[1].contains("the cart"));
+}
+
+#[test]
+fn words_written_before_the_question_was_there_do_not_answer_it() {
+    let shown_at = Timestamp::from_second(1_000).unwrap();
+    for (written, decides) in [(999, false), (1_001, true)] {
+        let calls = vec![call("a", "add_comment", "{}")];
+        let mut session = after(vec![decided(1, "go", false), context(), replied("", calls)]);
+        session.absorb(proposed("a", 1));
+        session.absorb(intended(&session));
+        let outcome = Outcome::Posted { activity: ActivityId(uuid::Uuid::nil()), at: Some(shown_at) };
+        session.absorb(Entry::Closed { outcome });
+        let said = Said { written_at: Some(Timestamp::from_second(written).unwrap()), ..by(1, "ok") };
+        session.absorb(Entry::Opened { at: shown_at, turn: None, prompts: vec![said], entitled: true });
+        assert_eq!(matches!(session.next(), Step::CallTools(_)), decides, "{written}");
+    }
 }
 
 #[test]

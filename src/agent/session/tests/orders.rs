@@ -36,6 +36,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             through_turn,
             summary: "in short".to_owned(),
             expects: None,
+            elsewhere: false,
             skills: Vec::new(),
         }),
         (prop::sample::select(vec!["", "text"]), calls).prop_map(|(text, calls)| {

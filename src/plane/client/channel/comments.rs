@@ -101,7 +101,7 @@ impl Comments {
         words: &Words<'_>,
     ) -> Result<Posted, PlaneError> {
         if self.progress == Progress::None {
-            return Ok(Posted { id: ActivityId(run.id.0), comment: None });
+            return Ok(Posted { id: ActivityId(run.id.0), comment: None, at: None });
         }
         let mut shown = self.shown(run.id);
         if shown.comments.is_empty() && shown.unsure {
@@ -307,5 +307,5 @@ fn progress(contribution: &Contribution) -> Option<CommentId> {
 }
 
 fn posted(comment: CommentId) -> Posted {
-    Posted { id: ActivityId(comment.0), comment: Some(comment) }
+    Posted { id: ActivityId(comment.0), comment: Some(comment), at: None }
 }
