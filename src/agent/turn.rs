@@ -219,7 +219,7 @@ impl Drive<'_> {
         let entry = match self.unless_cut(agent.look(&info, before.as_ref())).await {
             Ok(Ok(look)) => Entry::ContextRead { look: look.map(Box::new) },
             // A work item that was there before may be archived or deleted by now, on the person's own word.
-            Ok(Err(error)) if before.is_some() && error.disposition() == Disposition::TellModel => {
+            Ok(Err(error)) if self.session.has_gone_on() && error.disposition() == Disposition::TellModel => {
                 tracing::info!(%error, "the work item cannot be read any more");
                 Entry::ContextRead { look: None }
             }

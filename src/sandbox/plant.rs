@@ -202,12 +202,16 @@ fn whole(world: &World) -> Vec<String> {
             let labels = project.labels.iter().map(|label| label.name.as_str()).collect::<Vec<_>>();
             let states = project.states.iter().map(|state| state.name.as_str()).collect::<Vec<_>>();
             lines.push(head(format!("{:?}, labels {labels:?}, states {states:?}", project.name)));
-            lines.push(head(format!("page {:?} {:?}", project.page.name, project.page.html)));
+            lines.extend(project.pages().map(|page| head(format!("page {:?} {:?}", page.name, page.html))));
+            lines.extend(project.intake.iter().map(|record| {
+                let (name, decided) = (&record.item.name, (record.status, &record.snoozed_till, record.duplicate_to));
+                head(format!("intake {name:?} {decided:?}"))
+            }));
             let keys = |ids: &[WorkItemId]| ids.iter().map(|id| world.key_of(*id)).collect::<Vec<_>>();
             let cycles = project.cycles.iter().map(|cycle| format!("{} {:?}", cycle.name, keys(&cycle.items)));
             let modules = project.modules.iter().map(|module| format!("{} {:?}", module.name, keys(&module.items)));
             lines.extend(cycles.chain(modules).map(head));
-            for item in &project.items {
+            for item in project.items.iter().chain(&project.archived) {
                 of_item(world, home, project, item, &mut lines);
             }
         }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool, describe, target};
-use crate::plane::PlaneError;
+use crate::domain::feature::Feature;
 
 /// Titles shown at most.
 const MOST_SHOWN: usize = 50;
@@ -25,6 +25,7 @@ impl TypedTool for FindPages {
     type Args = Args;
     const NAME: &'static str = "find_pages";
     const EFFECT: Effect = Effect::Read;
+    const NEEDS: Option<Feature> = Some(Feature::Pages);
 
     fn told(args: &Args) -> Told {
         Told::new("Looking for pages", "Looked for pages").about("query", args.query.as_deref().unwrap_or(""))
@@ -32,7 +33,7 @@ impl TypedTool for FindPages {
 
     async fn call(&self, args: Args, cx: &ToolCx<'_>) -> Result<ToolOutput, ToolError> {
         let project = target::current_project(cx)?;
-        let pages = cx.plane.pages(cx.workspace, project).await.map_err(without_pages)?;
+        let pages = cx.plane.pages(cx.workspace, project).await?;
         let query = args.query.as_deref().unwrap_or_default().trim().to_lowercase();
         let found: Vec<_> = pages.iter().filter(|page| page.name.to_lowercase().contains(&query)).collect();
         if found.is_empty() {
@@ -52,15 +53,4 @@ impl TypedTool for FindPages {
             summary: format!("{} pages", found.len()),
         })
     }
-}
-
-/// Says plainly that there are no pages here where Plane knows no such call, or has them switched off.
-pub(super) fn without_pages(error: PlaneError) -> ToolError {
-    let missing = matches!(&error, PlaneError::NotFound { message, .. } if message.starts_with("Page not found"));
-    if missing {
-        return ToolError::NoSuchThing(
-            "This edition of Plane does not show pages to apps. Go on without, and say so if it matters.".to_owned(),
-        );
-    }
-    ToolError::Plane(error)
 }

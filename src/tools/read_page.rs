@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool, describe, find_pages::without_pages, resolve, target,
+use super::{Effect, Told, ToolCx, ToolError, ToolOutput, TypedTool, describe, resolve, target};
+use crate::{
+    domain::{feature::Feature, ids::PageId},
+    plane::html,
 };
-use crate::{domain::ids::PageId, plane::html};
 
 const TEXT_LIMIT_CHARS: usize = 14_000;
 
@@ -25,6 +26,7 @@ impl TypedTool for ReadPage {
     type Args = Args;
     const NAME: &'static str = "read_page";
     const EFFECT: Effect = Effect::Read;
+    const NEEDS: Option<Feature> = Some(Feature::Pages);
 
     fn told(args: &Args) -> Told {
         Told::new("Reading a page", "Read a page").about("page", &args.page)
@@ -36,11 +38,11 @@ impl TypedTool for ReadPage {
         let id = match wanted.parse::<PageId>() {
             Ok(id) => id,
             Err(_) => {
-                let pages = cx.plane.pages(cx.workspace, project).await.map_err(without_pages)?;
+                let pages = cx.plane.pages(cx.workspace, project).await?;
                 resolve::page(wanted, &pages)?.id
             }
         };
-        let page = cx.plane.page(cx.workspace, project, id).await.map_err(without_pages)?;
+        let page = cx.plane.page(cx.workspace, project, id).await?;
         let members = cx.facts.members(cx.workspace, project).await.unwrap_or_default();
         let name_of = |id| members.iter().find(|person| person.id == id).map(|person| person.display_name.clone());
         let text = html::to_markdown(&page.html, &name_of, TEXT_LIMIT_CHARS);

@@ -70,7 +70,7 @@ async fn an_edition_without_pages_is_told_as_such() {
     let body = r#"{"error":"Page not found."}"#.to_owned();
     app.plane.inject(Fault::new("GET", "/pages/", 9, Breakage::Status { code: 404, retry_after: None, body }));
     let results = read(&app, [("find_pages", json!({})), ("read_page", json!({"page": "How we work"}))]).await;
-    assert!(results.iter().all(|result| result.contains("does not show pages to apps")), "{results:?}");
+    assert!(results.iter().all(|result| result.contains("does not show pages through its API")), "{results:?}");
     app.plane.clear_faults();
 }
 

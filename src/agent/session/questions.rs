@@ -147,15 +147,20 @@ impl Session {
         Some((Entry::Compacted { through_turn, summary, expects, elsewhere, skills }, fold_from))
     }
 
+    /// Whether there were turns before this one.
+    #[must_use]
+    pub fn has_gone_on(&self) -> bool {
+        let conversation = self.conversation();
+        conversation.summary.is_some() || conversation.talks.len() > 1
+    }
+
     /// The newest exchange: who spoke, what they asked, and what was answered. Only while the answer is
     /// on its way.
     #[must_use]
     pub fn exchange(&self) -> Option<Exchange<'_>> {
         let Phase::Posting { draft, .. } = &self.phase else { return None };
         let answered = draft.saying.last_word()?;
-        let conversation = self.conversation();
-        let went_on = conversation.summary.is_some() || conversation.talks.len() > 1;
-        Some(Exchange { went_on, said: self.last_said.as_ref(), answered })
+        Some(Exchange { went_on: self.has_gone_on(), said: self.last_said.as_ref(), answered })
     }
 
     /// The key of the first thought of this turn; at rest, of the turn to come, because it is said

@@ -49,6 +49,24 @@ pub(super) struct Call<'a> {
     pub(super) lane: Lane,
 }
 
+/// What a call is made for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// What is there. A redirect tells nothing of that, and nothing was done.
+    Record,
+    /// Where it lies.
+    Place,
+}
+
+impl Wanted {
+    fn is_met_by(self, answer: &Answer) -> bool {
+        match self {
+            Self::Record => answer.is_success(),
+            Self::Place => answer.is_success() || answer.is_redirect(),
+        }
+    }
+}
+
 impl Caller {
     pub(super) fn new(http: Client, config: &PlaneConfig, credentials: Arc<Credentials>) -> Self {
         let budgets = Budgets::new(config);
@@ -63,7 +81,7 @@ impl Caller {
     /// Reads where something lies that Plane only points to.
     pub(super) async fn location(&self, call: &Call<'_>) -> Result<Url, PlaneError> {
         let malformed = |message: &str| PlaneError::Malformed { what: call.what, message: message.to_owned() };
-        let answer = self.ask(&Method::GET, call, None).await?;
+        let answer = self.ask_for(Wanted::Place, &Method::GET, call, None).await?;
         let location = answer.location.ok_or_else(|| malformed("an answer that names no place"))?;
         self.base.join(&location).map_err(|_| malformed("a place that is no address"))
     }
@@ -98,7 +116,7 @@ impl Caller {
         body: &Value,
         pass: WritePass,
     ) -> Result<Value, PlaneError> {
-        self.call(pass.0, &method, call, Some(body)).await?.json(call.what)
+        self.call(pass.0, Wanted::Record, &method, call, Some(body)).await?.json(call.what)
     }
 
     /// As [`Caller::change`], for what Plane may answer with nothing at all; that is null here.
@@ -109,7 +127,7 @@ impl Caller {
         body: Option<&Value>,
         pass: WritePass,
     ) -> Result<Value, PlaneError> {
-        let answer = self.call(pass.0, &method, call, body).await?;
+        let answer = self.call(pass.0, Wanted::Record, &method, call, body).await?;
         if answer.body.trim_ascii().is_empty() { Ok(Value::Null) } else { answer.json(call.what) }
     }
 
@@ -156,12 +174,22 @@ impl Caller {
         Ok(all)
     }
 
-    /// One call, repeated where nobody else does that.
     async fn ask(&self, method: &Method, call: &Call<'_>, body: Option<&Value>) -> Result<Answer, PlaneError> {
+        self.ask_for(Wanted::Record, method, call, body).await
+    }
+
+    /// One call, repeated where nobody else does that.
+    async fn ask_for(
+        &self,
+        wanted: Wanted,
+        method: &Method,
+        call: &Call<'_>,
+        body: Option<&Value>,
+    ) -> Result<Answer, PlaneError> {
         let (mut tried, mut limited) = (1, 1);
         loop {
             let permit = self.permit(call).await?;
-            let error = match self.call(permit, method, call, body).await {
+            let error = match self.call(permit, wanted, method, call, body).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -189,6 +217,7 @@ impl Caller {
     async fn call(
         &self,
         permit: Permit,
+        wanted: Wanted,
         method: &Method,
         call: &Call<'_>,
         body: Option<&Value>,
@@ -196,7 +225,7 @@ impl Caller {
         // Asked for after the wait, which may have outlived a token.
         let authorization = self.credentials.authorize(call.workspace).await?;
         let answer = self.send(permit, method, call, body, &authorization).await?;
-        if answer.is_success() || answer.is_redirect() {
+        if wanted.is_met_by(&answer) {
             return Ok(answer);
         }
         if !(answer.refuses_token() && authorization.renewable) {
@@ -206,8 +235,7 @@ impl Caller {
         let permit = self.permit(call).await?;
         let authorization = self.credentials.authorize(call.workspace).await?;
         let answer = self.send(permit, method, call, body, &authorization).await?;
-        let is_answer = answer.is_success() || answer.is_redirect();
-        if is_answer { Ok(answer) } else { Err(answer.into_error(call.what, &authorization.slug)) }
+        if wanted.is_met_by(&answer) { Ok(answer) } else { Err(answer.into_error(call.what, &authorization.slug)) }
     }
 
     async fn send(

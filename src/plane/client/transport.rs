@@ -71,10 +71,6 @@ impl Answer {
 
     /// The body of a successful answer.
     pub(in crate::plane) fn json(&self, what: &'static str) -> Result<Value, PlaneError> {
-        if self.is_redirect() {
-            let message = "it redirects to another address; check plane.api_url".to_owned();
-            return Err(PlaneError::Refused { what, status: self.status, message });
-        }
         serde_json::from_slice(&self.body).map_err(|error| {
             // The content stays out: it may be anything a person wrote.
             let is_page = self.body.trim_ascii_start().starts_with(b"<");
@@ -103,6 +99,10 @@ impl Answer {
             return PlaneError::Unauthorized { slug: slug.to_owned(), message };
         }
         match status {
+            300..=399 => {
+                let message = "it redirects to another address; check plane.api_url".to_owned();
+                PlaneError::Refused { what, status, message }
+            }
             403 => PlaneError::Forbidden { what, message },
             404 | 410 => PlaneError::NotFound { what, message },
             429 => PlaneError::RateLimited { retry_after },

@@ -5,11 +5,13 @@ use std::time::Duration;
 use aileron::{
     domain::{
         activity::{Draft, RunActivityKind, Saying},
+        deed::Deed,
         disposition::Disposition,
         event::RunInfo,
         ids::{CommentId, ProjectId, RunId, StepKey, WorkItemId},
+        write::Target,
     },
-    plane::{ItemOrder, PlaneApi, PlaneError, RunStatus},
+    plane::{DeedApi as _, ItemOrder, PlaneApi, PlaneError, RunStatus},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -244,6 +246,12 @@ async fn redirects_are_not_followed() {
     let server = Server::start(|_, _| Reply::Redirect("/elsewhere")).await;
     let (_, _, plane) = client(&server).await;
     let error = plane.post_activity(WORKSPACE, &run(), &draft()).await.unwrap_err();
+    assert!(matches!(error, PlaneError::Refused { status: 301, .. }), "{error}");
+    // What is answered with nothing would else pass for done.
+    let pass = plane.write_pass(WORKSPACE).await.unwrap();
+    let item = Target { project: PROJECT, id: ITEM };
+    let deed = Deed::DeleteWorkItem { item };
+    let error = plane.carry_out(WORKSPACE, &deed, draft().key, pass).await.unwrap_err();
     assert!(matches!(error, PlaneError::Refused { status: 301, .. }), "{error}");
     assert_eq!(server.count("/elsewhere"), 0);
 }

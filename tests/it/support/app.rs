@@ -79,6 +79,14 @@ impl Channel {
         }
     }
 
+    /// How many webhooks tell of a mention.
+    pub(crate) fn events_of_a_mention(self) -> usize {
+        match self {
+            Self::Runs => 2,
+            Self::Comments => 1,
+        }
+    }
+
     /// What goes wrong when a turn that has shown some progress says its last word.
     pub(crate) fn at_last_word(self, times: usize, what: Breakage) -> Fault {
         match self {
