@@ -178,10 +178,10 @@ async fn work_items_are_archived_when_finished_and_deleted_where_plane_lets_it()
             "Only admin or creator can delete",
             "Done as MOB-12",
             "Done: Delete MOB-12",
-            "Plane does not know",
+            "This same call was already made",
         ],
     );
-    // Of MOB-1 Plane refuses it, and of MOB-12 there is nothing left the second time.
+    // Of MOB-1 Plane refuses it, and MOB-12 is deleted once.
     assert_eq!(requests(&app, "DELETE", "/work-items/"), 2);
 }
 
