@@ -21,6 +21,7 @@ mod wire;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use self::thread::Heard;
 pub use self::{
@@ -106,12 +107,14 @@ pub trait PlaneApi: DeedApi + ProjectApi {
         per_page: u32,
     ) -> Result<Page<Comment>, PlaneError>;
 
-    /// The newest comments of a work item, at most 50, with all that tells what they are to the agent.
+    /// The comments of a work item with all that tells what they are to the agent: the newest, and at least those
+    /// written since then.
     async fn overheard(
         &self,
         workspace: WorkspaceId,
         project: ProjectId,
         id: WorkItemId,
+        since: Timestamp,
     ) -> Result<Vec<Heard>, PlaneError>;
 
     async fn comment(

@@ -151,11 +151,13 @@ impl Reception {
         Ok(known)
     }
 
-    /// The conversation this comment began, or replies in.
+    /// The conversation this comment began, or replies in. Whoever writes a comment may name any parent.
     async fn of_thread(&self, heard: &Heard) -> Result<Option<RunInfo>, StoreError> {
+        let place = (heard.workspace, Some(heard.work_item));
         for id in [Some(heard.comment.id), heard.comment.parent].into_iter().flatten() {
-            if let Some(view) = self.store.run(RunId(id.0)).await? {
-                return Ok(Some(view.record.info));
+            let found = self.store.run(RunId(id.0)).await?.map(|view| view.record.info);
+            if let Some(run) = found.filter(|run| (run.workspace, run.work_item) == place) {
+                return Ok(Some(run));
             }
         }
         Ok(None)

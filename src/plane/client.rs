@@ -11,6 +11,7 @@ pub(in crate::plane) mod transport;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use reqwest::Method;
 use url::Url;
 
@@ -167,8 +168,9 @@ impl PlaneApi for PlaneClient {
         workspace: WorkspaceId,
         project: ProjectId,
         id: WorkItemId,
+        since: Timestamp,
     ) -> Result<Vec<Heard>, PlaneError> {
-        comment::overheard(&self.caller, workspace, project, id).await
+        comment::overheard(&self.caller, workspace, project, id, since).await
     }
 
     async fn comment(

@@ -8,13 +8,18 @@ mod guard;
 mod walk;
 mod writer;
 
-use scraper::{Html, Selector};
+use std::collections::HashSet;
+
+use scraper::{ElementRef, Html, Selector};
 
 use self::{walk::Walker, writer::Writer};
 use crate::domain::ids::{FileId, UserId};
 
 /// Longest prompt handed on, in characters.
 const PROMPT_LIMIT_CHARS: usize = 32_000;
+
+/// Most people looked at in one text; whoever names more means none of them.
+pub const MOST_MENTIONED: usize = 100;
 
 /// Looks up how a person is called, without the `@`.
 pub type People<'a> = &'a dyn Fn(UserId) -> Option<String>;
@@ -54,50 +59,37 @@ fn behind_mention(text: &str) -> &str {
     text.trim_start_matches([',', ':', ';']).trim()
 }
 
-/// The people and bots mentioned, each once, in the order of their first mention.
+/// The people and bots mentioned, each once, in the order of their first mention: at most
+/// [`MOST_MENTIONED`].
 #[must_use]
 pub fn mentioned_users(html: &str) -> Vec<UserId> {
-    let mut users = Vec::new();
-    let mut add = |text: &str| {
-        if let Ok(user) = text.parse::<UserId>()
-            && !users.contains(&user)
-        {
-            users.push(user);
-        }
-    };
-    if !guard::is_tame(html) {
-        guard::mentioned_ids(html).for_each(add);
-        return users;
-    }
-    let Ok(mentions) = Selector::parse("mention-component") else {
-        return users;
-    };
-    for mention in Html::parse_fragment(html).select(&mentions) {
-        if walk::mentions_a_user(mention) {
-            add(mention.attr("entity_identifier").unwrap_or_default());
-        }
-    }
-    users
+    mentions(html, |_| true)
 }
 
 /// The people and bots a text calls on: those it mentions outside of what it quotes.
 #[must_use]
 pub fn called_users(html: &str) -> Vec<UserId> {
-    let quotes = Selector::parse("blockquote mention-component");
-    let mut users = mentioned_users(html);
-    let (true, Ok(quotes), Ok(all)) = (guard::is_tame(html), quotes, Selector::parse("mention-component")) else {
-        return users;
+    mentions(html, |mention| {
+        !mention.ancestors().filter_map(ElementRef::wrap).any(|el| el.value().name() == "blockquote")
+    })
+}
+
+/// Those of whose mentions one counts. What is not parsed is searched as a whole.
+fn mentions(html: &str, counts: impl Fn(&ElementRef<'_>) -> bool) -> Vec<UserId> {
+    if !guard::is_tame(html) {
+        return first_of_each(guard::mentioned_ids(html));
+    }
+    let Ok(mentions) = Selector::parse("mention-component") else {
+        return Vec::new();
     };
     let document = Html::parse_fragment(html);
-    let quoted: Vec<_> = document.select(&quotes).map(|mention| mention.id()).collect();
-    let called = |user: &UserId| {
-        let names = |mention: &scraper::ElementRef<'_>| {
-            mention.attr("entity_identifier").and_then(|id| id.parse().ok()) == Some(*user)
-        };
-        document.select(&all).any(|mention| names(&mention) && !quoted.contains(&mention.id()))
-    };
-    users.retain(called);
-    users
+    let counting = document.select(&mentions).filter(|mention| walk::mentions_a_user(*mention)).filter(counts);
+    first_of_each(counting.filter_map(|mention| mention.attr("entity_identifier")))
+}
+
+fn first_of_each<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<UserId> {
+    let mut known = HashSet::new();
+    ids.filter_map(|id| id.parse().ok()).filter(|user| known.insert(*user)).take(MOST_MENTIONED).collect()
 }
 
 /// The pictures in a text that Plane itself keeps, each once and in their order, with what stands for each in

@@ -14,6 +14,7 @@ use crate::{
     config::CommentsConfig,
     domain::{
         activity::{RunActivity, RunActivityKind},
+        event::RunInfo,
         ids::{ActivityId, CommentId, ProjectId, RunId, UserId, WorkItemId, WorkspaceId},
     },
 };
@@ -25,6 +26,7 @@ const STOPS: [&str; 4] = ["stop", "/stop", "stop it", "please stop"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spoken {
     pub id: CommentId,
+    /// Whose words it holds; `None` where that is not certain.
     pub author: Option<UserId>,
     pub html: String,
     /// The comment it replies to.
@@ -32,7 +34,7 @@ pub struct Spoken {
     pub written_at: Option<Timestamp>,
     /// When it was last changed.
     pub changed_at: Option<Timestamp>,
-    /// What we wrote under it, if it is ours.
+    /// What is written under it as we do it; whether it is ours is told by [`Rule::own`].
     pub mark: Option<Mark>,
     /// Whether another program put it there, such as an import.
     pub foreign: bool,
@@ -117,6 +119,12 @@ impl Rule {
         comment.author.and_then(|author| self.human(author)).filter(|_| comment.mark.is_none() && !comment.foreign)
     }
 
+    /// What a comment of the agent's own stands for. Anyone may write its marks under theirs.
+    #[must_use]
+    pub fn own<'a>(&self, comment: &'a Spoken) -> Option<&'a Mark> {
+        comment.mark.as_ref().filter(|_| comment.author == Some(self.bot))
+    }
+
     /// The user, unless it is the agent's own or one that is ignored.
     #[must_use]
     pub fn human(&self, user: UserId) -> Option<UserId> {
@@ -140,10 +148,11 @@ impl Rule {
         Meaning { call, stop: STOPS.iter().any(|stop| words.eq_ignore_ascii_case(stop)) }
     }
 
-    /// Whether something written at `at` still belongs to a conversation last touched at `last`.
+    /// Whether something written at `at` still belongs to a conversation last touched at `last`. What is told
+    /// of late may have been written before that.
     #[must_use]
     pub fn follows(&self, last: Timestamp, at: Timestamp) -> bool {
-        self.window.is_positive() && at.duration_since(last) <= self.window
+        self.window.is_positive() && at.duration_since(last).abs() <= self.window
     }
 }
 
@@ -176,18 +185,41 @@ pub struct Contribution {
     pub turning: Turning,
 }
 
+/// What began a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Root {
+    /// The comment that did, or an id that no comment has.
+    pub id: CommentId,
+    /// Who handed the work item over, where that began it.
+    pub handed_by: Option<UserId>,
+}
+
+impl Root {
+    #[must_use]
+    pub fn of(run: &RunInfo) -> Self {
+        Self { id: CommentId(run.id.0), handed_by: run.creator.filter(|_| run.comment.is_none()) }
+    }
+}
+
 /// The comments of the conversation that `root` began, oldest first. `all` are the comments of its work item
 /// since then, in any order.
+///
+/// Nothing tells when a work item was handed over, so what follows from that counts from the first word of our
+/// own.
 #[must_use]
-pub fn conversation(root: CommentId, mut all: Vec<Spoken>, rule: &Rule) -> Vec<Contribution> {
+pub fn conversation(root: Root, mut all: Vec<Spoken>, rule: &Rule) -> Vec<Contribution> {
+    let (mut handed_by, root) = (root.handed_by, root.id);
     all.sort_by_key(|comment| (comment.at().is_none(), comment.at()));
     let mut open: HashMap<UserId, Open> = HashMap::new();
     let mut threads: HashMap<CommentId, CommentId> = HashMap::from([(root, root)]);
     let mut found = Vec::new();
     for comment in all {
         let at = comment.at();
-        if let Some(mark) = &comment.mark {
+        if let Some(mark) = rule.own(&comment) {
             threads.insert(comment.id, CommentId(mark.run.0));
+            if let Some(person) = handed_by.take_if(|_| mark.run.0 == root.0) {
+                open.insert(person, Open { root, awaits: false, at });
+            }
             for talk in open.values_mut().filter(|talk| talk.root.0 == mark.run.0) {
                 (talk.awaits, talk.at) = (mark.kind == MarkKind::Question, at);
             }

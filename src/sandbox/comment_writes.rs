@@ -14,7 +14,7 @@ use super::{
     world::{Comment, World},
     writes::{external, taken},
 };
-use crate::domain::ids::{CommentId, ProjectId, WorkItemId, WorkspaceId};
+use crate::domain::ids::{CommentId, ProjectId, UserId, WorkItemId, WorkspaceId};
 
 /// Where a comment is: its workspace, project and work item.
 #[derive(Clone, Copy)]
@@ -45,6 +45,7 @@ pub(super) fn create(world: &mut World, call: &Call, place: Place, body: &Value)
         html,
         access: body.get("access").and_then(Value::as_str).unwrap_or("INTERNAL").to_owned(),
         actor: bot,
+        updated_by: None,
         // The version of the API that has `parent` in its documentation does not take it either.
         parent: None,
         external,
@@ -58,7 +59,7 @@ pub(super) fn create(world: &mut World, call: &Call, place: Place, body: &Value)
         return Err((400, json!({"error": "The payload is not valid"})));
     };
     record.comments.push(comment);
-    written(world, call, place, id, &[("created", None)]);
+    written(world, call, place, id, bot, &[("created", None)]);
     let mut answer = shown(world, place, id)?;
     json::merge(&mut answer, json!({"updated_by": bot}));
     if let Value::Object(answer) = &mut answer {
@@ -89,7 +90,7 @@ pub(super) fn update(world: &mut World, call: &Call, place: Place, id: CommentId
     if body.get("external_id").is_some() || body.get("external_source").is_some() {
         comment.external = external;
     }
-    comment.updated_at = Timestamp::now();
+    (comment.updated_at, comment.updated_by) = (Timestamp::now(), Some(bot));
     let unchanged = comment.html == before.html && comment.external.same_as(&before.external);
     if !own {
         stray(world, call, "touches a comment of somebody else");
@@ -101,9 +102,9 @@ pub(super) fn update(world: &mut World, call: &Call, place: Place, id: CommentId
     let keys: Vec<_> = body.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
     let changes: Vec<_> = keys.iter().map(|key| ("updated", Some((key.as_str(), before.html.as_str())))).collect();
     if unchanged {
-        webhook::tell_of_comment(world, place, id, &changes);
+        webhook::tell_of_comment(world, place, id, bot, &changes);
     } else {
-        written(world, call, place, id, &changes);
+        written(world, call, place, id, bot, &changes);
     }
     Ok((200, shown(world, place, id)?))
 }
@@ -123,13 +124,20 @@ pub(super) fn delete(world: &mut World, call: &Call, place: Place, id: CommentId
 }
 
 /// What a write of the agent's leads to besides: the conversation moves on, and the webhook tells of it.
-fn written(world: &mut World, call: &Call, place: Place, id: CommentId, changes: &[(&str, Option<(&str, &str)>)]) {
+fn written(
+    world: &mut World,
+    call: &Call,
+    place: Place,
+    id: CommentId,
+    bot: UserId,
+    changes: &[(&str, Option<(&str, &str)>)],
+) {
     if world.edition == Edition::Community {
         for misstep in thread::absorb(world, place.item, id) {
             stray(world, call, &misstep);
         }
     }
-    webhook::tell_of_comment(world, place, id, changes);
+    webhook::tell_of_comment(world, place, id, bot, changes);
 }
 
 fn shown(world: &World, place: Place, id: CommentId) -> Result<Value, Refusal> {

@@ -79,7 +79,7 @@ pub(super) fn comment(workspace: &Workspace, project: &Project, item: &Item, com
         "id": comment.id, "is_member": true, "created_at": time(comment.created_at),
         "updated_at": time(comment.updated_at), "deleted_at": null, "comment_html": comment.html, "attachments": [],
         "access": comment.access, "external_source": comment.external.source, "external_id": comment.external.id,
-        "edited_at": null, "created_by": comment.actor, "updated_by": null, "project": project.id,
+        "edited_at": null, "created_by": comment.actor, "updated_by": comment.updated_by, "project": project.id,
         "workspace": workspace.id, "description": comment.id, "issue": item.id, "actor": comment.actor,
         "parent": comment.parent,
     })

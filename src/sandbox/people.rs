@@ -3,8 +3,9 @@
 use super::{
     Sandbox, known,
     plan::{Delivery, Mention, Mentioned},
+    world::External,
 };
-use crate::domain::ids::RunId;
+use crate::domain::ids::{CommentId, RunId};
 
 impl Sandbox {
     /// A person mentions the agent: a comment, a run, its first prompt and the planned webhooks.
@@ -61,6 +62,19 @@ impl Sandbox {
     /// A person assigns a work item to somebody, besides those who have it.
     pub fn assign(&self, workspace: usize, work_item: &str, author: &str, to: &str) {
         known(self.shared.assign(workspace, work_item, author, to));
+        self.shared.deliver_due();
+    }
+
+    /// Somebody changes a comment, be it another's; the webhook tells of it if `tell`.
+    pub fn rewrite(&self, comment: CommentId, by: &str, text: &str, tell: bool) {
+        known(self.shared.rewrite(comment, by, text, tell));
+        self.shared.deliver_due();
+    }
+
+    /// Somebody writes a comment under a key of the agent's.
+    pub fn forge(&self, workspace: usize, work_item: &str, author: &str, text: &str, external_id: &str) {
+        let external = External { source: Some("aileron".to_owned()), id: Some(external_id.to_owned()) };
+        known(self.shared.comment_under(workspace, work_item, author, text, external));
         self.shared.deliver_due();
     }
 }

@@ -101,6 +101,7 @@ fn write_on(item: &mut Item, place: Place, words: &str, author: UserId) {
             html: words.to_owned(),
             access: "INTERNAL".to_owned(),
             actor: author,
+            updated_by: None,
             parent: None,
             external: External::default(),
             created_at: now,

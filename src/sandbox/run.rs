@@ -138,6 +138,29 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// One that nothing was said in yet.
+    pub(super) fn new(id: RunId, workspace: WorkspaceId, place: (ProjectId, WorkItemId), people: [UserId; 2]) -> Self {
+        let ((project, issue), [agent_user, creator], now) = (place, people, Timestamp::now());
+        Self {
+            id,
+            workspace,
+            project,
+            issue,
+            agent_user,
+            creator,
+            comment: CommentId(id.0),
+            status: Status::Created,
+            started_at: now,
+            ended_at: None,
+            stopped: None,
+            updated_at: now,
+            touched: Instant::now(),
+            activities: Vec::new(),
+            events: Vec::new(),
+            steps: BTreeSet::new(),
+        }
+    }
+
     /// Adds an activity and moves the status on. `Err` says why the client should not have sent it;
     /// the activity is refused only where the run was stopped.
     pub(super) fn absorb(&mut self, activity: Activity) -> Result<(), Misstep> {

@@ -195,6 +195,7 @@ impl Place<'_> {
             html: (*html).to_owned(),
             access: "INTERNAL".to_owned(),
             actor: self.user(author),
+            updated_by: None,
             parent: None,
             external: External::default(),
             created_at: hours_before(self.now, text.hours_old * (count - place + 1) / (count + 1)),

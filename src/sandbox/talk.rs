@@ -1,7 +1,7 @@
 //! What people do: they mention the agent, reply to it, stop it. Each leaves a comment, an activity
 //! and webhooks.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use super::{
     edition::Edition,
     markup,
     plan::{Delivery, Mentioned, Which},
-    run::{Activity, ActivityKind, Run, Status},
+    run::{Activity, ActivityKind, Run},
     seed::BOT,
     webhook,
     world::{Comment, External, Workspace, World},
@@ -31,6 +31,8 @@ pub(super) enum Unknown {
     Person(String),
     #[error("the sandbox has no run {0}")]
     Run(RunId),
+    #[error("the sandbox has no comment {0}")]
+    Comment(CommentId),
 }
 
 /// What was said, with the webhooks that are due for it.
@@ -65,25 +67,9 @@ impl Shared {
             add_comment_as(&mut world, comment, place.item, place.author, html.clone(), (None, Some(id)));
             let home = &world.workspaces[workspace];
             let project = home.item_by_key(work_item).map(|(project, _)| project.id);
-            let now = Timestamp::now();
-            let run = Run {
-                id,
-                workspace: home.id,
-                project: project.ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?,
-                issue: place.item,
-                agent_user: home.bot,
-                creator: place.author,
-                comment,
-                status: Status::Created,
-                started_at: now,
-                ended_at: None,
-                stopped: None,
-                updated_at: now,
-                touched: Instant::now(),
-                activities: Vec::new(),
-                events: Vec::new(),
-                steps: BTreeSet::new(),
-            };
+            let project = project.ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?;
+            let run = Run::new(id, home.id, (project, place.item), [home.bot, place.author]);
+            let run = Run { comment, ..run };
             world.runs.push(run);
             self.prompt(
                 &mut world,
@@ -155,15 +141,30 @@ impl Shared {
         author: &str,
         text: &str,
     ) -> Result<CommentId, Unknown> {
+        self.comment_under(workspace, work_item, author, text, External::default())
+    }
+
+    /// The same under a key such as programs give.
+    pub(super) fn comment_under(
+        &self,
+        workspace: usize,
+        work_item: &str,
+        author: &str,
+        text: &str,
+        external: External,
+    ) -> Result<CommentId, Unknown> {
         let comment = {
             let mut world = self.lock();
             let place = place(&world, workspace, work_item, author)?;
             let html = markup::comment_html(text, &world.workspaces[workspace].people);
             let comment = add_comment(&mut world, place.item, place.author, html, None, None);
+            if let Some(added) = world.item_mut(place.item).and_then(|item| item.comments.last_mut()) {
+                added.external = external;
+            }
             let home = &world.workspaces[workspace];
             if let Some((project, _)) = home.item_by_key(work_item) {
                 let at = Place { home: home.id, project: project.id, item: place.item };
-                webhook::tell_of_comment(&mut world, at, comment, &[("created", None)]);
+                webhook::tell_of_comment(&mut world, at, comment, place.author, &[("created", None)]);
             }
             comment
         };
@@ -171,17 +172,54 @@ impl Shared {
         Ok(comment)
     }
 
+    /// Somebody changes a comment, be it another's, as everyone of the project can with an API key; the webhook
+    /// tells of it.
+    pub(super) fn rewrite(&self, comment: CommentId, by: &str, text: &str, tell: bool) -> Result<(), Unknown> {
+        {
+            let mut world = self.lock();
+            let (place, by, html) = {
+                let found = world.workspaces.iter().find_map(|home| {
+                    let items =
+                        home.projects.iter().flat_map(|project| project.items.iter().map(move |i| (project, i)));
+                    let (project, item) =
+                        items.into_iter().find(|(_, item)| item.comments.iter().any(|known| known.id == comment))?;
+                    Some((home, Place { home: home.id, project: project.id, item: item.id }))
+                });
+                let (home, place) = found.ok_or(Unknown::Comment(comment))?;
+                let by = home.person(by).map(|person| person.id).ok_or_else(|| Unknown::Person(by.to_owned()))?;
+                (place, by, markup::comment_html(text, &home.people))
+            };
+            let now = Timestamp::now();
+            let item = world.item_mut(place.item).ok_or(Unknown::Comment(comment))?;
+            item.updated_at = now;
+            let mut before = String::new();
+            for known in item.comments.iter_mut().filter(|known| known.id == comment) {
+                before = std::mem::replace(&mut known.html, html.clone());
+                (known.updated_at, known.updated_by) = (now, Some(by));
+            }
+            if tell {
+                let change = ("updated", Some(("comment_html", before.as_str())));
+                webhook::tell_of_comment(&mut world, place, comment, by, &[change]);
+            }
+        }
+        self.touch();
+        Ok(())
+    }
+
     /// A person assigns a work item to somebody; the webhook tells of it.
     pub(super) fn assign(&self, workspace: usize, work_item: &str, author: &str, to: &str) -> Result<(), Unknown> {
-        let mut world = self.lock();
-        let place = place(&world, workspace, work_item, author)?;
+        let mut guard = self.lock();
+        let world = &mut *guard;
+        let place = place(world, workspace, work_item, author)?;
         let home = &world.workspaces[workspace];
         let to = home.person(to).map(|person| person.id).ok_or_else(|| Unknown::Person(to.to_owned()))?;
         let item = world.item_mut(place.item).ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?;
         let before = item.assignees.clone();
         item.assignees.push(to);
         item.updated_at = Timestamp::now();
-        webhook::tell_of_assignment(&mut world, place.item, place.author, &before);
+        webhook::tell_of_assignment(world, place.item, place.author, &before);
+        drop(guard);
+        self.touch();
         Ok(())
     }
 
@@ -249,7 +287,7 @@ impl Shared {
                 Some(webhook::event(which, delivery.shape, workspace, &self.client_id, record, &activity))
             }
             (Edition::Community, Some(comment)) if which == Which::Prompt => {
-                webhook::comment_event(world, at, comment, "created", None)
+                webhook::comment_event(world, at, comment, author, "created", None)
             }
             (Edition::Community, _) => None,
         };
@@ -291,7 +329,8 @@ fn add_comment_as(
     (parent, run): (Option<CommentId>, Option<RunId>),
 ) {
     let (access, external, now) = ("INTERNAL".to_owned(), External::default(), Timestamp::now());
-    let comment = Comment { id, html, access, actor, parent, external, created_at: now, updated_at: now, run };
+    let (updated_by, created_at, updated_at) = (None, now, now);
+    let comment = Comment { id, html, access, actor, updated_by, parent, external, created_at, updated_at, run };
     let counts_as_change = world.edition == Edition::Community;
     if let Some(item) = world.item_mut(item) {
         item.comments.push(comment);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     markup,
-    run::{Activity, ActivityKind},
+    run::{Activity, ActivityKind, Run},
     world::{Comment, World},
 };
 use crate::domain::ids::{ActivityId, CommentId, RunId, WorkItemId};
@@ -21,6 +21,8 @@ struct Mark {
 fn mark_of(comment: &Comment) -> Option<Mark> {
     let id = comment.external.id.as_deref().filter(|_| comment.external.source.as_deref() == Some(SOURCE))?;
     let (step, kind) = id.rsplit_once('#')?;
+    // Behind that it may say in whose comment's place it is.
+    let kind = kind.split('~').next()?;
     let kind = match kind {
         "thought" => ActivityKind::Thought,
         "action" => ActivityKind::Action,
@@ -59,12 +61,19 @@ pub(super) fn absorb(world: &mut World, item: WorkItemId, id: CommentId) -> Vec<
         created_at: comment.updated_at,
     };
     let is_left = |other: &&Comment| {
-        other.id != id && mark_of(other).is_some_and(|other| other.run == mark.run && !other.kind.is_terminal())
+        other.id != id
+            && other.actor == comment.actor
+            && mark_of(other).is_some_and(|other| other.run == mark.run && !other.kind.is_terminal())
     };
     let left = mark.kind.is_terminal() && record.comments.iter().find(is_left).is_some();
     let mut missteps = Vec::new();
     if left {
         missteps.push(format!("leaves progress beside its last word in run {}", mark.run));
+    }
+    // A work item that was handed over begins a conversation, too.
+    if mark.run.0 == item.0 && record.assignees.contains(&comment.actor) && world.run(mark.run).is_none() {
+        let begun = handed_over(world, item, &activity);
+        world.runs.extend(begun);
     }
     match world.run_mut(mark.run) {
         Some(run) => {
@@ -76,4 +85,26 @@ pub(super) fn absorb(world: &mut World, item: WorkItemId, id: CommentId) -> Vec<
         comment.run = Some(mark.run);
     }
     missteps
+}
+
+/// The conversation that handing a work item over began, with `first` as the agent's first word in it.
+fn handed_over(world: &World, item: WorkItemId, first: &Activity) -> Option<Run> {
+    let (home, project) = world.workspaces.iter().find_map(|home| {
+        let project = home.projects.iter().find(|project| project.item(item).is_some())?;
+        Some((home, project))
+    })?;
+    let creator = project.item(item)?.created_by;
+    let mut run = Run::new(RunId(item.0), home.id, (project.id, item), [first.actor, creator]);
+    let prompt = Activity {
+        id: ActivityId(item.0),
+        kind: ActivityKind::Prompt,
+        content: serde_json::Map::new(),
+        content_metadata: json!({}),
+        actor: creator,
+        comment: None,
+        ..first.clone()
+    };
+    // Only the agent's own activities are judged.
+    let _ = run.absorb(prompt);
+    Some(run)
 }

@@ -50,21 +50,25 @@ pub(super) fn tell_of_comment(
     world: &mut World,
     place: Place,
     comment: CommentId,
+    by: UserId,
     changes: &[(&str, Option<(&str, &str)>)],
 ) {
     if world.edition != Edition::Community {
         return;
     }
-    let events: Vec<_> =
-        changes.iter().filter_map(|(action, change)| comment_event(world, place, comment, action, *change)).collect();
+    let events: Vec<_> = changes
+        .iter()
+        .filter_map(|(action, change)| comment_event(world, place, comment, by, action, *change))
+        .collect();
     world.due.extend(events);
 }
 
-/// The webhook about a comment.
+/// The webhook about what somebody did with a comment.
 pub(super) fn comment_event(
     world: &World,
     place: Place,
     comment: CommentId,
+    by: UserId,
     action: &str,
     change: Option<(&str, &str)>,
 ) -> Option<(String, Vec<u8>)> {
@@ -76,7 +80,7 @@ pub(super) fn comment_event(
     if let Value::Object(data) = &mut data {
         data.remove("is_member");
     }
-    let actor = workspace.people.iter().find(|person| person.id == comment.actor)?;
+    let actor = workspace.people.iter().find(|person| person.id == by)?;
     let body = json!({
         "event": "issue_comment", "action": action, "webhook_id": workspace.webhook, "workspace_id": workspace.id,
         "data": data,

@@ -172,6 +172,8 @@ pub(super) struct Comment {
     pub(super) html: String,
     pub(super) access: String,
     pub(super) actor: UserId,
+    /// Who changed it last, if anyone did.
+    pub(super) updated_by: Option<UserId>,
     pub(super) parent: Option<CommentId>,
     pub(super) external: External,
     pub(super) created_at: Timestamp,

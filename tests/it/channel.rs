@@ -5,13 +5,18 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use aileron::{
     agent::reception::Reception,
     config::{CommentsConfig, Progress},
-    domain::ids::UserId,
-    plane::webhook::comment::{Overheard, overhear},
+    domain::ids::{CommentId, ProjectId, RunId, UserId, WorkItemId, WorkspaceId},
+    plane::{
+        thread::{Heard, Spoken},
+        webhook::comment::{Overheard, overhear},
+    },
     sandbox::{Breakage, CommentPicture, Fault, Mention, Sandbox, SandboxOptions},
     store::{Accepted, Store, sled::SledStore},
 };
+use jiff::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::support::{
     LIMIT,
@@ -203,8 +208,6 @@ async fn an_assignment_is_a_request_where_that_is_wanted() {
             .setup()
             .rule(|_| Some(Turn::says("I looked at it.")))
             .set("AILERON__PLANE__COMMENTS__ON_ASSIGNMENT", if wanted { "true" } else { "false" })
-            // The stand-in counts only mentions as the beginning of a conversation.
-            .tolerate("in a conversation that nobody began")
             .start()
             .await;
         app.plane.assign(0, "MOB-3", AUTHOR, "bob");
@@ -221,6 +224,20 @@ async fn an_assignment_is_a_request_where_that_is_wanted() {
     }
 }
 
+fn config(bot: UserId, reply_window: Duration) -> CommentsConfig {
+    CommentsConfig {
+        bot,
+        names: vec!["@aileron".to_owned()],
+        reply_window,
+        progress: Progress::Become,
+        ignore: Vec::new(),
+        poll: Duration::ZERO,
+        projects: Vec::new(),
+        on_assignment: false,
+        label: None,
+    }
+}
+
 /// What a real server sent while comments were written, edited and imported, one mention among them.
 #[tokio::test]
 async fn the_recorded_deliveries_make_one_conversation_and_no_more() {
@@ -229,20 +246,11 @@ async fn the_recorded_deliveries_make_one_conversation_and_no_more() {
     let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "body"));
     files.sort();
+    // One of them is written in another's name and one is changed by somebody else: those ask for nothing.
     for (window, prompts) in [(Duration::ZERO, 1), (Duration::from_secs(900), 6)] {
         let home = TempDir::new().unwrap();
         let store: Arc<dyn Store> = Arc::new(SledStore::open(home.path()).unwrap().store);
-        let config = CommentsConfig {
-            bot,
-            names: vec!["@aileron".to_owned()],
-            reply_window: window,
-            progress: Progress::Become,
-            ignore: Vec::new(),
-            poll: Duration::ZERO,
-            projects: Vec::new(),
-            on_assignment: false,
-            label: None,
-        };
+        let config = config(bot, window);
         let reception = Reception::new(Arc::clone(&store), &config);
         let mut accepted = Vec::new();
         // Everything once more, as Plane may send it.
@@ -264,4 +272,111 @@ async fn the_recorded_deliveries_make_one_conversation_and_no_more() {
         assert!(accepted.iter().all(|(run, _)| run.0 == accepted[0].1.0), "one conversation: {accepted:?}");
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_reply_belongs_to_a_conversation_on_the_same_work_item_only() {
+    let id = |number| Uuid::from_u128(number);
+    let home = TempDir::new().unwrap();
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(home.path()).unwrap().store);
+    let reception = Reception::new(Arc::clone(&store), &config(UserId(id(1)), Duration::ZERO));
+    let now = Timestamp::now();
+    let said = |number, workspace, item, parent: Option<u128>, html: &str| Heard {
+        workspace: WorkspaceId(id(workspace)),
+        project: ProjectId(id(30)),
+        work_item: WorkItemId(id(item)),
+        comment: Spoken {
+            id: CommentId(id(number)),
+            author: Some(UserId(id(2))),
+            html: html.to_owned(),
+            parent: parent.map(id).map(CommentId),
+            written_at: Some(now),
+            changed_at: Some(now),
+            mark: None,
+            foreign: false,
+        },
+        edited_from: None,
+    };
+    let begun = reception.place(&said(50, 20, 40, None, "@aileron hello")).await.unwrap().unwrap();
+    store.accept(begun, now, now).await.unwrap();
+    for (workspace, item, belongs) in [(20, 40, true), (20, 41, false), (21, 40, false)] {
+        let placed = reception.place(&said(51, workspace, item, Some(50), "and?")).await.unwrap();
+        assert_eq!(placed.is_some_and(|event| event.run.id == RunId(id(50))), belongs, "{workspace} {item}");
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_somebody_else_made_of_a_comment_asks_for_nothing() {
+    let app = Channel::Comments
+        .setup()
+        .script([question(), Turn::says("B it is.").when("choose")])
+        // The stand-in counts no edit as a prompt.
+        .tolerate("after every prompt had been answered")
+        .start()
+        .await;
+    app.plane.comment(0, "MOB-4", AUTHOR, "I will look at this.");
+    let mentioned = app.mention("MOB-3", "choose").await;
+    app.ended(mentioned.run).await;
+    app.plane.comment(0, "MOB-3", AUTHOR, "@bob what do you think?");
+    let last = |item: &str| app.plane.comments(0, item).last().unwrap().id;
+    for tell in [true, false] {
+        app.plane.rewrite(last("MOB-4"), "bob", "@aileron triage this", tell);
+        app.plane.rewrite(last("MOB-3"), "bob", "@aileron stop", tell);
+        app.plane.rewrite(last("MOB-3"), "bob", "2", tell);
+    }
+    app.fence().await;
+    assert_eq!(app.plane.run(mentioned.run).terminal_count(), 1);
+    assert_eq!(app.plane.runs().len(), 2, "the mention and the fence");
+    assert_eq!(app.model.requests().len(), 2);
+    // In one's own comment it does.
+    app.plane.rewrite(last("MOB-3"), AUTHOR, "@aileron 2", true);
+    app.ended_times(mentioned.run, 2).await;
+}
+
+#[tokio::test]
+async fn the_answer_is_given_though_somebody_has_written_its_key_under_a_comment() {
+    for (progress, forged_on) in [("become", "MOB-3"), ("remove", "MOB-3"), ("remove", "MOB-4")] {
+        let gate = Gate::new();
+        let mut app = Channel::Comments
+            .setup()
+            .script([Turn::says("The answer.").after(vec![Piece::Hold(gate.clone())])])
+            .set("AILERON__PLANE__COMMENTS__PROGRESS", progress)
+            .start()
+            .await;
+        let mentioned = app.mention("MOB-3", "hello").await;
+        gate.reached().await;
+        for step in 0..4 {
+            let key = format!("{}/1/{step}/0#answer", mentioned.run);
+            app.plane.forge(0, forged_on, "bob", "All is well.", &key);
+        }
+        gate.open();
+        let picture = app.ended(mentioned.run).await;
+        assert_eq!(assert_answered(&picture), "The answer.");
+        assert_eq!(own_comments(&app, "MOB-3").last().unwrap().html, "<p>The answer.</p>");
+        // It is known again.
+        app.kill().await;
+        app.serve().await;
+        app.fence().await;
+        assert_eq!(app.plane.run(mentioned.run).terminal_count(), 1, "{progress} {forged_on}");
+    }
+}
+
+#[tokio::test]
+async fn what_follows_a_work_item_that_was_handed_over_is_found_without_its_webhook() {
+    let mut app = Channel::Comments
+        .setup()
+        .script([question(), Turn::says("B it is.")])
+        .set("AILERON__PLANE__COMMENTS__ON_ASSIGNMENT", "true")
+        .start()
+        .await;
+    app.plane.assign(0, "MOB-3", AUTHOR, "aileron");
+    let asked = |plane: &Sandbox| plane.runs().iter().any(|run| plane.run(*run).terminal_count() == 1);
+    assert!(app.plane.until_all(asked, LIMIT).await, "{:#?}", app.plane.comments(0, "MOB-3"));
+    let run = app.plane.runs()[0];
+    app.kill().await;
+    let lost = app.plane.reply_beside(run, AUTHOR, "the second").await;
+    assert_eq!(lost.statuses, [0]);
+    app.serve().await;
+    assert_eq!(assert_answered(&app.ended_times(run, 2).await), "B it is.");
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::*;
 use crate::{
@@ -158,7 +159,13 @@ impl PlaneApi for Board {
     ) -> Result<Page<Comment>, PlaneError> {
         not_asked()
     }
-    async fn overheard(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId) -> Result<Vec<Heard>, PlaneError> {
+    async fn overheard(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: WorkItemId,
+        _: Timestamp,
+    ) -> Result<Vec<Heard>, PlaneError> {
         not_asked()
     }
     async fn comment(&self, _: WorkspaceId, _: ProjectId, _: WorkItemId, _: CommentId) -> Result<Comment, PlaneError> {

@@ -209,8 +209,14 @@ impl PlaneApi for Stage {
         self.real.comments(workspace, project, id, page, per_page).await
     }
 
-    async fn overheard(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<thread::Heard>> {
-        self.real.overheard(workspace, project, id).await
+    async fn overheard(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+        since: Timestamp,
+    ) -> Got<Vec<thread::Heard>> {
+        self.real.overheard(workspace, project, id, since).await
     }
 
     async fn comment(

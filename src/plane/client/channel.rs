@@ -1,4 +1,5 @@
-//! Where people and the agent talk: in agent runs, or in comments. Nothing beyond these two files knows which.
+//! Where people and the agent talk: in agent runs, or in comments. What is said goes out and is read again here
+//! whichever it is; that comments arrive in another way than runs is the matter of those who receive them.
 
 mod comments;
 mod runs;

@@ -1,5 +1,6 @@
 //! The comments of a work item, read for whoever asks.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
@@ -20,8 +21,8 @@ use crate::{
     },
 };
 
-/// Comments looked at for what no webhook told of.
-const MOST_OVERHEARD: u32 = 50;
+/// Comments looked at for what no webhook told of, at a time.
+const OVERHEARD_PER_PAGE: u32 = 50;
 
 /// One page of those that last, newest first.
 pub(super) async fn page(
@@ -41,17 +42,27 @@ pub(super) async fn page(
     Ok(Page { items: lasting.collect(), total: found.total, more: found.more })
 }
 
+/// Those that may have been written or changed since then: the newest, and as many more as were written since.
 pub(super) async fn overheard(
     caller: &Caller,
     workspace: WorkspaceId,
     project: ProjectId,
     id: WorkItemId,
+    since: Timestamp,
 ) -> Result<Vec<Heard>, PlaneError> {
     let path = ["projects", &project.to_string(), "work-items", &id.to_string(), "comments"];
     let call = Call { workspace, what: "the comments", path: &path, query: &[], lane: Lane::Read };
-    let page = caller.page(&call, 0, MOST_OVERHEARD, spoken::spoken).await?;
-    let heard = |comment| Heard { workspace, project, work_item: id, comment, edited_from: None };
-    Ok(page.items.into_iter().map(heard).collect())
+    let mut heard: Vec<Heard> = Vec::new();
+    for number in 0..MOST_COMMENT_PAGES {
+        let page = caller.page(&call, number, OVERHEARD_PER_PAGE, spoken::spoken).await?;
+        let is_behind = page.items.last().is_none_or(|oldest| oldest.written_at.is_some_and(|at| at < since));
+        let comments = page.items.into_iter();
+        heard.extend(comments.map(|comment| Heard { workspace, project, work_item: id, comment, edited_from: None }));
+        if is_behind || !page.more {
+            break;
+        }
+    }
+    Ok(heard)
 }
 
 /// The one that was added under `key`.

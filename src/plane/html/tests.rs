@@ -256,6 +256,17 @@ fn mentioned_users_are_found_once_and_in_order() {
     assert_eq!(mentioned_users("<p>none</p>"), vec![]);
 }
 
+#[test]
+fn a_text_that_names_thousands_is_read_once_and_names_a_hundred() {
+    let many = |wrapped: &dyn Fn(&str) -> String| {
+        let all: Vec<_> = (0..2_000_u128).map(|number| mention(&uuid::Uuid::from_u128(number).to_string())).collect();
+        wrapped(&all.concat())
+    };
+    let tame = many(&|all| format!("<p>{all}</p>"));
+    let wild = many(&|all| format!("{}{all}", "<div>".repeat(1_000)));
+    assert_eq!((called_users(&tame).len(), called_users(&wild).len()), (MOST_MENTIONED, MOST_MENTIONED));
+}
+
 const PIECES: [&str; 40] = [
     "<p>",
     "</p>",

@@ -51,7 +51,7 @@ fn own(number: u128, minutes: i64, root: u128, kind: MarkKind) -> Spoken {
 }
 
 fn of(root: u128, all: Vec<Spoken>) -> (Vec<u128>, RunStatus) {
-    let found = conversation(id(root), all, &rule());
+    let found = conversation(Root { id: id(root), handed_by: None }, all, &rule());
     (found.iter().map(|one| one.activity.id.0.as_u128()).collect(), status(&found))
 }
 
@@ -87,6 +87,49 @@ fn nobody_but_a_person_is_heard() {
     assert_eq!(rule().person(&comment(1, 0, UserId(Uuid::from_u128(9)), &words)), None, "another bot's");
     assert_eq!(rule().person(&Spoken { foreign: true, ..comment(1, 0, MAYA, &words) }), None, "an import");
     assert_eq!(rule().person(&Spoken { author: None, ..comment(1, 0, MAYA, &words) }), None);
+    let marked = Spoken { author: Some(MAYA), ..own(1, 0, 1, MarkKind::Answer) };
+    assert_eq!((rule().person(&marked), rule().own(&marked)), (None, None), "a mark that somebody else wrote");
+}
+
+#[test]
+fn nobody_else_can_speak_for_the_agent() {
+    let all = vec![
+        comment(1, 0, MAYA, &mention(BOT)),
+        Spoken { author: Some(BOB), ..own(2, 1, 1, MarkKind::Answer) },
+        Spoken { author: None, ..own(3, 2, 1, MarkKind::Answer) },
+    ];
+    assert_eq!(of(1, all), (vec![1], RunStatus::InProgress));
+}
+
+#[test]
+fn what_somebody_else_has_changed_is_nobodys_word() {
+    let all = vec![
+        comment(1, 0, MAYA, &mention(BOT)),
+        own(2, 1, 1, MarkKind::Question),
+        Spoken { author: None, ..reply(1, comment(3, 2, MAYA, "<p>yes</p>")) },
+        Spoken { author: None, ..comment(4, 3, MAYA, "<p>@aileron stop</p>") },
+    ];
+    assert_eq!(of(1, all), (vec![1, 2], RunStatus::Awaiting));
+}
+
+#[test]
+fn a_work_item_handed_over_begins_a_conversation_without_a_comment() {
+    let handed = |all| {
+        let found = conversation(Root { id: id(50), handed_by: Some(MAYA) }, all, &rule());
+        (found.iter().map(|one| one.activity.id.0.as_u128()).collect::<Vec<_>>(), status(&found))
+    };
+    let mut all = vec![
+        comment(1, 0, MAYA, "<p>before it all</p>"),
+        own(2, 10, 50, MarkKind::Progress),
+        comment(3, 11, BOB, "<p>my view</p>"),
+        reply(2, comment(4, 12, BOB, "<p>a question</p>")),
+        comment(5, 13, MAYA, "<p>the crash first</p>"),
+    ];
+    assert_eq!(handed(all.clone()), (vec![2, 4, 5], RunStatus::InProgress));
+    all.push(comment(6, 14, MAYA, "<p>stop</p>"));
+    assert_eq!(handed(all.clone()).1, RunStatus::Stopping);
+    all.extend([own(7, 15, 50, MarkKind::Answer), comment(8, 60, MAYA, "<p>too late to belong</p>")]);
+    assert_eq!(handed(all), (vec![2, 4, 5, 6, 7], RunStatus::Stopped));
 }
 
 #[test]
@@ -102,6 +145,13 @@ fn the_next_comments_of_the_person_belong_to_the_conversation_for_a_while() {
         comment(7, 31, MAYA, "<p>too late to belong</p>"),
     ];
     assert_eq!(of(1, all), (vec![1, 2, 4, 5], RunStatus::Completed));
+}
+
+#[test]
+fn what_was_written_long_before_the_last_word_does_not_follow_it() {
+    let at = |mins| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(mins);
+    let follows = [-16, -15, 0, 15, 16].map(|mins| rule().follows(at(100), at(100 + mins)));
+    assert_eq!(follows, [false, true, true, true, false]);
 }
 
 #[test]

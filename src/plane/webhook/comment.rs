@@ -59,8 +59,8 @@ fn heard(
     edited_from: Option<String>,
 ) -> Result<Heard, &'static str> {
     let fields = Fields::of(data).ok_or("data")?;
-    let mut comment = spoken::spoken(data).ok_or("the comment's id")?;
-    comment.author = comment.author.or_else(|| activity?.id("actor"));
+    let by = activity.and_then(|change| change.id("actor"));
+    let comment = spoken::spoken_by(data, by).ok_or("the comment's id")?;
     Ok(Heard {
         workspace: outer.id("workspace_id").or_else(|| fields.id("workspace")).ok_or("the workspace")?,
         project: fields.id("project").ok_or("the project")?,

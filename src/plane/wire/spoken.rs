@@ -7,7 +7,7 @@ use super::{fields::Fields, write::SOURCE};
 use crate::{
     domain::{
         activity::{Ask, Draft, Saying},
-        ids::RunId,
+        ids::{CommentId, RunId, UserId},
     },
     plane::{
         markdown::said_html,
@@ -17,6 +17,8 @@ use crate::{
 
 /// Between the step's key and what the comment stands for.
 const MARK: char = '#';
+/// Between that and the id of a comment of somebody else's that has our key.
+const INSTEAD_OF: char = '~';
 
 /// The body that creates a comment, or turns one that is there into this. `own` is where links may lead
 /// without telling.
@@ -24,8 +26,17 @@ pub(in crate::plane) fn body(draft: &Draft, own: Option<&str>) -> Value {
     json!({
         "comment_html": html(&draft.saying, own),
         "external_source": SOURCE,
-        "external_id": format!("{}{MARK}{}", draft.key, name(&draft.saying)),
+        "external_id": external_id(draft),
     })
+}
+
+fn external_id(draft: &Draft) -> String {
+    format!("{}{MARK}{}", draft.key, name(&draft.saying))
+}
+
+/// Turns a [`body`] into one for the case that somebody else's comment has its key.
+pub(in crate::plane) fn put_beside(body: &mut Value, draft: &Draft, other: CommentId) {
+    body["external_id"] = format!("{}{INSTEAD_OF}{other}", external_id(draft)).into();
 }
 
 fn name(saying: &Saying) -> &'static str {
@@ -75,12 +86,17 @@ fn escaped(text: &str) -> String {
 
 /// Reads a comment with all that tells whose it is.
 pub(in crate::plane) fn spoken(body: &Value) -> Option<Spoken> {
+    spoken_by(body, None)
+}
+
+/// The same where something besides tells who wrote or changed it.
+pub(in crate::plane) fn spoken_by(body: &Value, besides: Option<UserId>) -> Option<Spoken> {
     let fields = Fields::of(body)?;
     let source = fields.filled_text("external_source");
     let mark = fields.text("external_id").filter(|_| source.as_deref() == Some(SOURCE)).and_then(mark);
     Some(Spoken {
         id: fields.id("id")?,
-        author: fields.id("actor").or_else(|| fields.id("created_by")),
+        author: author(fields, besides),
         html: fields.text_or_empty("comment_html"),
         parent: fields.id("parent"),
         written_at: fields.time("created_at"),
@@ -90,10 +106,21 @@ pub(in crate::plane) fn spoken(body: &Value) -> Option<Spoken> {
     })
 }
 
+/// Whose words a comment is: nobody's where more than one is named with it. Plane lets every member of a
+/// project change anyone's comment, and write one in another's name; who really did is told by `updated_by`,
+/// by an `actor` that is not `created_by`, or by the webhook's own actor, and the author stays as it was.
+fn author(fields: Fields<'_>, besides: Option<UserId>) -> Option<UserId> {
+    let named = ["actor", "created_by", "updated_by"].into_iter().filter_map(|name| fields.id(name));
+    let mut named = named.chain(besides);
+    let first = named.next()?;
+    named.all(|other| other == first).then_some(first)
+}
+
 /// Reads what we wrote into `external_id`; `None` for what is no part of a conversation, such as a comment
 /// that a tool made.
 fn mark(external_id: &str) -> Option<Mark> {
     let (step, name) = external_id.rsplit_once(MARK)?;
+    let name = name.split(INSTEAD_OF).next()?;
     let run: RunId = step.split('/').next()?.parse().ok()?;
     let kind = match name {
         "thought" | "action" => MarkKind::Progress,
@@ -105,9 +132,10 @@ fn mark(external_id: &str) -> Option<Mark> {
     Some(Mark { run, step: step.to_owned(), kind })
 }
 
-/// Whether a comment only shows our progress.
+/// Whether a comment only shows our progress. One that somebody else has marked so does not.
 pub(in crate::plane) fn is_progress(body: &Value) -> bool {
-    spoken(body).and_then(|comment| comment.mark).is_some_and(|mark| mark.kind == MarkKind::Progress)
+    let mark = spoken(body).filter(|comment| comment.author.is_some()).and_then(|comment| comment.mark);
+    mark.is_some_and(|mark| mark.kind == MarkKind::Progress)
 }
 
 #[cfg(test)]
@@ -136,10 +164,44 @@ mod tests {
         ] {
             let mut stored = body_of(saying);
             stored["id"] = "55555555-5555-4555-8555-555555555555".into();
+            stored["actor"] = RUN.into();
             let found = spoken(&stored).unwrap();
             assert_eq!(found.mark, Some(Mark { run: RUN.parse().unwrap(), step: format!("{RUN}/1/2/0"), kind }));
             assert_eq!(is_progress(&stored), kind == MarkKind::Progress);
         }
+    }
+
+    #[test]
+    fn a_comment_is_its_authors_only_as_long_as_nobody_else_is_named_with_it() {
+        let [ada, bob] = [UserId(uuid::Uuid::from_u128(1)), UserId(uuid::Uuid::from_u128(2))];
+        let cases = [
+            (json!({"actor": ada, "created_by": ada, "updated_by": null}), None, Some(ada)),
+            (json!({"actor": {"id": ada}, "created_by": ada, "updated_by": ada}), Some(ada), Some(ada)),
+            (json!({"created_by": ada}), None, Some(ada)),
+            (json!({}), Some(ada), Some(ada)),
+            (json!({}), None, None),
+            (json!({"actor": ada, "created_by": ada, "updated_by": bob}), None, None),
+            (json!({"actor": ada, "created_by": ada, "updated_by": bob}), Some(bob), None),
+            (json!({"actor": ada, "created_by": ada, "updated_by": null}), Some(bob), None),
+            (json!({"actor": ada, "created_by": bob, "updated_by": null}), None, None),
+        ];
+        for (mut comment, besides, expected) in cases {
+            comment["id"] = "55555555-5555-4555-8555-555555555555".into();
+            assert_eq!(spoken_by(&comment, besides).unwrap().author, expected, "{comment} {besides:?}");
+        }
+    }
+
+    #[test]
+    fn a_comment_beside_one_that_has_its_key_stands_for_the_same() {
+        let saying = Saying::Response { body: "b".to_owned() };
+        let draft =
+            Draft { key: StepKey { run: RUN.parse().unwrap(), turn: 1, step: 2, part: 0 }, saying, detail: None };
+        let mut beside = body(&draft, None);
+        beside["id"] = "55555555-5555-4555-8555-555555555555".into();
+        let plain = spoken(&beside).unwrap().mark;
+        put_beside(&mut beside, &draft, CommentId(uuid::Uuid::from_u128(7)));
+        assert_ne!(beside["external_id"], body(&draft, None)["external_id"]);
+        assert_eq!(spoken(&beside).unwrap().mark, plain);
     }
 
     #[test]

@@ -534,8 +534,14 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         self.seams.plane("comments", self.inner.comments(workspace, project, id, page, per_page)).await
     }
 
-    async fn overheard(&self, workspace: WorkspaceId, project: ProjectId, id: WorkItemId) -> Got<Vec<Heard>> {
-        self.seams.plane("overheard", self.inner.overheard(workspace, project, id)).await
+    async fn overheard(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        id: WorkItemId,
+        since: Timestamp,
+    ) -> Got<Vec<Heard>> {
+        self.seams.plane("overheard", self.inner.overheard(workspace, project, id, since)).await
     }
 
     async fn comment(

@@ -3,7 +3,7 @@
 //! A turn has one comment that shows its progress and is edited in place. In the end it is edited into the
 //! answer, unless an earlier request to edit it may still be on its way and would take the answer's place
 //! again: then it is deleted, and the answer is a comment of its own. What was said is found again by the
-//! step's key in `external_id`.
+//! step's key in `external_id`, which is believed only under a comment that is the agent's own.
 
 use std::{
     collections::HashMap,
@@ -26,13 +26,17 @@ use crate::{
     plane::{
         PlaneError, RunStatus,
         budget::Lane,
-        thread::{self, Contribution, MarkKind, Rule, Spoken},
+        thread::{self, Contribution, MarkKind, Root, Rule, Spoken},
         wire::spoken,
     },
 };
 
 /// Pages of a hundred comments read in search of the one that began a conversation.
 const MOST_PAGES: u32 = 30;
+/// The same where none began it.
+const MOST_PAGES_WITHOUT: u32 = 5;
+/// Comments of somebody else's that may have our keys before we give up.
+const MOST_IN_THE_WAY: usize = 3;
 
 /// The voice of the agent in comments.
 pub(in crate::plane::client) struct Comments {
@@ -115,9 +119,10 @@ impl Comments {
             None => self.create(caller, run, place, words).await,
         };
         match &result {
-            Ok(comment) => {
-                shown.comments.retain(|known| known != comment);
-                shown.comments.push(*comment);
+            Ok(posted) => {
+                let comment = CommentId(posted.id.0);
+                shown.comments.retain(|known| *known != comment);
+                shown.comments.push(comment);
                 self.keep(run.id, Shown { unsure: !sure, ..shown });
             }
             // Someone deleted it; the next one begins anew.
@@ -128,7 +133,7 @@ impl Comments {
             Err(error) if error.outcome_unknown() => {}
             Err(_) => self.keep(run.id, shown),
         }
-        result.map(posted)
+        result
     }
 
     /// Says the last word of a turn, in place of its progress.
@@ -156,12 +161,12 @@ impl Comments {
             },
             None => None,
         };
-        let comment = match edited {
-            Some(comment) => comment,
+        let posted = match edited {
+            Some(posted) => posted,
             None => self.create(caller, run, place, words).await?,
         };
         self.all_shown().remove(&run.id);
-        Ok(posted(comment))
+        Ok(posted)
     }
 
     async fn create(
@@ -170,15 +175,47 @@ impl Comments {
         run: &RunInfo,
         place: &Place,
         words: &Words<'_>,
-    ) -> Result<CommentId, PlaneError> {
+    ) -> Result<Posted, PlaneError> {
         let path = place.path(None);
         let path: Vec<_> = path.iter().map(String::as_str).collect();
         let what = "the comment";
         let call = Call { workspace: run.workspace, what, path: &path, query: &[], lane: Lane::of(words.draft) };
-        match caller.post(&call, &words.body).await {
-            Ok(body) => Ok(readable(what, spoken::spoken(&body))?.id),
-            // The check is by external id alone, and that is ours.
-            Err(PlaneError::Taken { id, .. }) => Ok(CommentId(id)),
+        let mut body = words.body.clone();
+        let mut in_the_way = 0;
+        loop {
+            match caller.post(&call, &body).await {
+                Ok(body) => return Ok(posted(&readable(what, spoken::spoken(&body))?)),
+                // Plane looks at the key alone, and anyone may have written it under theirs.
+                Err(PlaneError::Taken { id, .. }) if in_the_way < MOST_IN_THE_WAY => {
+                    if let Some(posted) = self.own(caller, run, place, CommentId(id)).await? {
+                        return Ok(posted);
+                    }
+                    tracing::warn!(run = %run.id, "somebody else's comment has a key of ours");
+                    spoken::put_beside(&mut body, words.draft, CommentId(id));
+                    in_the_way += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A comment, if it is here and the agent's own.
+    async fn own(
+        &self,
+        caller: &Caller,
+        run: &RunInfo,
+        place: &Place,
+        comment: CommentId,
+    ) -> Result<Option<Posted>, PlaneError> {
+        let path = place.path(Some(comment));
+        let path: Vec<_> = path.iter().map(String::as_str).collect();
+        let (workspace, what) = (run.workspace, "the comment");
+        match caller.get(&Call { workspace, what, path: &path, query: &[], lane: Lane::Terminal }).await {
+            Ok(body) => {
+                let comment = readable(what, spoken::spoken(&body))?;
+                Ok(self.rule.own(&comment).map(|_| posted(&comment)))
+            }
+            Err(PlaneError::NotFound { .. } | PlaneError::Forbidden { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -190,18 +227,39 @@ impl Comments {
         place: &Place,
         comment: CommentId,
         words: &Words<'_>,
-    ) -> Result<CommentId, PlaneError> {
+    ) -> Result<Posted, PlaneError> {
         let path = place.path(Some(comment));
         let path: Vec<_> = path.iter().map(String::as_str).collect();
-        let call = Call {
-            workspace: run.workspace,
-            what: "the comment",
-            path: &path,
-            query: &[],
-            lane: Lane::of(words.draft),
+        let what = "the comment";
+        let call = Call { workspace: run.workspace, what, path: &path, query: &[], lane: Lane::of(words.draft) };
+        let answer = match caller.patch(&call, &words.body).await {
+            // Here Plane does not tell which comment has the key.
+            Err(PlaneError::Taken { .. }) => {
+                if let Some(posted) = self.said(caller, run, words.draft).await? {
+                    return Ok(posted);
+                }
+                tracing::warn!(run = %run.id, "somebody else's comment has a key of ours");
+                let mut body = words.body.clone();
+                spoken::put_beside(&mut body, words.draft, comment);
+                caller.patch(&call, &body).await?
+            }
+            answer => answer?,
         };
-        caller.patch(&call, &words.body).await?;
-        Ok(comment)
+        let at = spoken::spoken(&answer).and_then(|comment| comment.changed_at);
+        Ok(Posted { id: ActivityId(comment.0), comment: Some(comment), at })
+    }
+
+    /// The comment in which something was said before.
+    async fn said(&self, caller: &Caller, run: &RunInfo, draft: &Draft) -> Result<Option<Posted>, PlaneError> {
+        let step = draft.key.to_string();
+        let conversation = self.read(caller, run).await?;
+        let activities = conversation.into_iter().map(|contribution| contribution.activity);
+        let mut same = activities.filter(|activity| activity.step.as_ref() == Some(&step));
+        Ok(same.next().map(|activity| Posted {
+            id: activity.id,
+            comment: Some(CommentId(activity.id.0)),
+            at: activity.created_at,
+        }))
     }
 
     /// Deletes a comment that shows progress. One that cannot be deleted must not keep back the answer.
@@ -229,8 +287,8 @@ impl Comments {
     /// The conversation as Plane shows it. What it shows of progress is remembered, as what an earlier process
     /// has asked for may still be on its way.
     async fn read(&self, caller: &Caller, run: &RunInfo) -> Result<Vec<Contribution>, PlaneError> {
-        let root = CommentId(run.id.0);
-        let conversation = thread::conversation(root, self.since(caller, run).await?, &self.rule);
+        let root = Root::of(run);
+        let conversation = thread::conversation(root, self.since(caller, run, root).await?, &self.rule);
         let comments: Vec<_> = conversation.iter().filter_map(progress).collect();
         let mut all = self.all_shown();
         let known = all.get(&run.id).map(|shown| shown.comments.as_slice()).unwrap_or_default();
@@ -246,17 +304,18 @@ impl Comments {
     }
 
     /// The comments of the work item since the one that began the conversation.
-    async fn since(&self, caller: &Caller, run: &RunInfo) -> Result<Vec<Spoken>, PlaneError> {
-        let (place, root) = (place(run)?, CommentId(run.id.0));
+    async fn since(&self, caller: &Caller, run: &RunInfo, root: Root) -> Result<Vec<Spoken>, PlaneError> {
+        let place = place(run)?;
         let path = place.path(None);
         let path: Vec<_> = path.iter().map(String::as_str).collect();
         let what = "the comments of the conversation";
         let call = Call { workspace: run.workspace, what, path: &path, query: &[], lane: Lane::Ack };
         let mut all: Vec<Spoken> = Vec::new();
-        for number in 0..MOST_PAGES {
+        let most = if root.handed_by.is_some() { MOST_PAGES_WITHOUT } else { MOST_PAGES };
+        for number in 0..most {
             let page = caller.page(&call, number, 100, spoken::spoken).await?;
             // Newest first, so the root is the last that matters.
-            let end = page.items.iter().position(|comment| comment.id == root);
+            let end = page.items.iter().position(|comment| comment.id == root.id);
             let wanted = end.map_or(page.items.len(), |at| at + 1);
             for comment in page.items.into_iter().take(wanted) {
                 if all.iter().all(|known| known.id != comment.id) {
@@ -306,6 +365,7 @@ fn progress(contribution: &Contribution) -> Option<CommentId> {
     is_progress.then_some(CommentId(contribution.activity.id.0))
 }
 
-fn posted(comment: CommentId) -> Posted {
-    Posted { id: ActivityId(comment.0), comment: Some(comment), at: None }
+fn posted(comment: &Spoken) -> Posted {
+    let Spoken { id, changed_at, written_at, .. } = *comment;
+    Posted { id: ActivityId(id.0), comment: Some(id), at: changed_at.max(written_at) }
 }
