@@ -107,7 +107,7 @@ impl Reading {
                 }
             }
             Entry::WriteProposed { call_id, .. } => drop(self.proposed.insert(call_id, self.speakers.clone())),
-            Entry::WriteIntended { at, call_id, write } => self.begin(at, &call_id, write),
+            Entry::WriteIntended { at, call_id, write, .. } => self.begin(at, &call_id, write),
             Entry::ToolDone { call_id, text, receipt, .. } => self.end(&call_id, text, receipt),
             Entry::ContextRead { .. }
             | Entry::Compacted { .. }

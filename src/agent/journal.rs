@@ -56,12 +56,26 @@ pub enum Entry {
     /// The model replied.
     Answered { message: AssistantMessage, finish: Finish, usage: Option<Usage> },
     /// A tool call is about to change this. From here until the call is done the change may have happened.
-    WriteIntended { at: Timestamp, call_id: String, write: PlannedWrite },
+    WriteIntended {
+        at: Timestamp,
+        call_id: String,
+        write: PlannedWrite,
+        /// Whether another project than the run's was looked into for it, or is changed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        elsewhere: bool,
+    },
     /// A tool call would change this, and waits for a person's word.
     WriteProposed { at: Timestamp, call_id: String, write: PlannedWrite },
     /// A tool call is to take back these changes of the run, by their numbers: each is a call of its own
     /// from here on. `note` tells the model what cannot be taken back.
-    Unfolded { call_id: String, changes: Vec<u32>, note: String },
+    Unfolded {
+        call_id: String,
+        changes: Vec<u32>,
+        note: String,
+        /// Whether the note is about another project than the run's.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        elsewhere: bool,
+    },
     /// A tool call has its result; a receipt tells what it changed.
     ToolDone {
         call_id: String,

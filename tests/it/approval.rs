@@ -225,6 +225,29 @@ async fn a_project_the_asker_cannot_see_is_not_there() {
 }
 
 #[tokio::test]
+async fn what_a_change_read_of_another_project_is_not_told_to_who_comes_later() {
+    let app = asking().set("AILERON__AGENT__WRITES", "allow").start().await;
+    // Of all people only Ada belongs to it.
+    assert_eq!(app.plane.add_project(0, "OPS", "Rotate the signing key", "<p>At once.</p>"), "OPS-1");
+    app.model.then([
+        Turn::calls([
+            ("unrelate_work_items", json!({"other": "OPS-1"})),
+            ("update_work_item", json!({"work_item": "OPS-1", "priority": "none"})),
+            ("update_work_item", json!({"priority": "low"})),
+        ]),
+        Turn::says("There was nothing to take away."),
+        Turn::says("That stays with Ada."),
+    ]);
+    let run = mention_as(&app, "ada", "MOB-3", "no longer relate it").await;
+    assert_answered(&app.ended(run).await);
+    assert_eq!(told(&app).matches("OPS-1").count(), 2, "{}", told(&app));
+    app.plane.reply(run, "maya", "what did you find?").await;
+    assert_answered(&app.ended_times(run, 2).await);
+    let seen = app.model.requests().pop().expect("a call of the model").texts("tool").join("\n");
+    assert!(!seen.contains("OPS-1") && seen.matches("[Withheld").count() == 2 && seen.contains("low"), "{seen}");
+}
+
+#[tokio::test]
 async fn policies_of_tools_and_projects_hold() {
     let app = asking()
         .set("AILERON__WRITES__TOOLS__ADD_COMMENT", "allow")

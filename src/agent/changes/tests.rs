@@ -36,7 +36,7 @@ fn planned() -> PlannedWrite {
 }
 
 fn intended(call_id: &str) -> Entry {
-    Entry::WriteIntended { at: Timestamp::UNIX_EPOCH, call_id: call_id.to_owned(), write: planned() }
+    Entry::WriteIntended { at: Timestamp::UNIX_EPOCH, call_id: call_id.to_owned(), write: planned(), elsewhere: false }
 }
 
 fn done(call_id: &str) -> Entry {
@@ -115,7 +115,7 @@ fn only_what_stands_can_be_taken_back_newest_first() {
         result("d", "Error: refused", None),
         opened("@maya", false),
         called(&[("u", "undo", "{}")]),
-        Entry::Unfolded { call_id: "u".to_owned(), changes: vec![3], note: String::new() },
+        Entry::Unfolded { call_id: "u".to_owned(), changes: vec![3], note: String::new(), elsewhere: false },
         intended("u#3"),
         done("u#3"),
     ]);
