@@ -86,6 +86,9 @@ pub enum Entry {
         /// Whether it looked into another project than the run's.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         elsewhere: bool,
+        /// Whether what it was to change may have happened, and Plane does not say.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unknown: bool,
     },
     /// A tool call gave this picture, for the model to look at.
     PictureRead { call_id: String, picture: PictureRef },
@@ -325,6 +328,24 @@ mod tests {
 
     use super::*;
     use crate::domain::talk::{ProviderRaw, ToolCall};
+
+    #[test]
+    fn an_entry_of_before_is_read_with_what_it_does_not_say_left_open() {
+        let done = decode(r#"1 {"entry":"tool_done","call_id":"a","text":"Done.","failed":false}"#).unwrap();
+        let expected = Entry::ToolDone {
+            call_id: "a".to_owned(),
+            text: "Done.".to_owned(),
+            failed: false,
+            receipt: None,
+            elsewhere: false,
+            unknown: false,
+        };
+        assert_eq!(done, expected);
+        let text = encode(&expected);
+        assert!(!text.contains("unknown") && !text.contains("elsewhere"), "{text}");
+        let unfolded = decode(r#"1 {"entry":"unfolded","call_id":"a","changes":[2],"note":""}"#).unwrap();
+        assert!(matches!(unfolded, Entry::Unfolded { elsewhere: false, .. }));
+    }
 
     /// An answer whose provider wants a value back that is nested so deep.
     fn answered(depth: usize) -> Entry {

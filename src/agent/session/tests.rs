@@ -90,6 +90,7 @@ fn done(id: &str) -> Entry {
         failed: false,
         receipt: None,
         elsewhere: false,
+        unknown: false,
     }
 }
 

@@ -42,6 +42,7 @@ fn result(call_id: &str, text: &str) -> Entry {
         failed: false,
         receipt: None,
         elsewhere: false,
+        unknown: false,
     }
 }
 
@@ -242,6 +243,7 @@ fn what_was_read_elsewhere_is_withheld_when_somebody_else_speaks() {
         failed: false,
         receipt: None,
         elsewhere: true,
+        unknown: false,
     };
     let mut session = begun();
     session.absorb(elsewhere("a", "7 of 7 comments: the vault is open"));
@@ -287,7 +289,14 @@ fn parts_that_saw_another_project_are_withheld_with_the_whole() {
         session.absorb(intends("u#4", 4));
         let text = "Done: the vault.".to_owned();
         let call_id = "u#4".to_owned();
-        session.absorb(Entry::ToolDone { call_id, text, failed: false, receipt: None, elsewhere: true });
+        session.absorb(Entry::ToolDone {
+            call_id,
+            text,
+            failed: false,
+            receipt: None,
+            elsewhere: true,
+            unknown: false,
+        });
         session.absorb(proposed("u#2", 2));
         session.absorb(intended(&session));
         session.absorb(closed());
