@@ -209,10 +209,7 @@ impl Session {
             }
             Entry::PictureRead { call_id, picture } => self.transcript.picture(call_id, picture),
             Entry::SignInAsked { call_id, text, url } => self.sign_in_asked(call_id, text, url),
-            Entry::BoundHit { bound } => {
-                let best = self.best_text.clone();
-                self.end_early(Ending::Bounded { bound, best });
-            }
+            Entry::BoundHit { bound } => self.end_as(|session| session.bounded(bound)),
             Entry::Failed { failure } => self.end_early(Ending::Failed(failure)),
             Entry::Stopped => self.stopped(),
             Entry::StopMoot => {
@@ -339,10 +336,16 @@ impl Session {
 
     /// Ends the turn before its time.
     fn end_early(&mut self, ending: Ending) {
+        self.end_as(|_| ending);
+    }
+
+    /// The same with what is said once all calls are settled.
+    fn end_as(&mut self, ending: impl FnOnce(&Self) -> Ending) {
         if self.is_resting() || self.is_posting() {
             return;
         }
         self.settle_open_calls();
+        let ending = ending(self);
         self.go(Phase::Closing(ending));
     }
 
