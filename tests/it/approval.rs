@@ -4,7 +4,7 @@ use aileron::sandbox::{Mention, RecordedRequest, RunPicture, Status};
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::{Channel, Setup, TestApp, on_both_channels},
+    app::{Access, Channel, Setup, TestApp, on_both_channels},
     binary,
     model::{Gate, Piece, Turn},
     picture::{assert_answered, assert_ended},
@@ -376,20 +376,21 @@ async fn undo_puts_back_what_nobody_has_changed_since_and_says_what_it_left() {
 
 #[tokio::test]
 async fn an_audit_tells_who_asked_what_was_done_and_who_approved() {
-    let app = asking().script([raises("urgent"), Turn::says("Raised.")]).start().await;
+    // The slug of a workspace with a fixed token stands in the configuration alone.
+    let app = asking().access(Access::Fixed).script([raises("urgent"), Turn::says("Raised.")]).start().await;
     let run = app.mention("MOB-3", "raise this").await.run;
     app.ended(run).await;
     app.plane.reply(run, "bob", "approve").await;
     assert_answered(&app.ended_times(run, 2).await);
     app.fence().await;
     let by_run = app.command(&["audit", "--run", &run.to_string()]).await;
-    for text in ["MOB-3", "@maya", "@bob", "priority", "urgent", "it stops a purchase", "done"] {
+    for text in ["MOB-3", "@maya", "@bob", "priority", "urgent", "it stops a purchase", "done", "  acme  "] {
         assert!(by_run.stdout.contains(text), "{text} is missing in:\n{}", by_run.stdout);
     }
     let by_item = app.command(&["audit", "--work-item", "MOB-3", "--json"]).await;
     let lines: Value = serde_json::from_str(&by_item.stdout).unwrap();
     assert_eq!(lines.as_array().map(Vec::len), Some(1), "{}", by_item.stdout);
-    assert_eq!(lines[0]["approved_by"], "@bob");
+    assert_eq!((&lines[0]["approved_by"], &lines[0]["workspace"]), (&json!("@bob"), &json!("acme")));
     let other = app.command(&["audit", "--work-item", "MOB-1"]).await;
     assert!(other.status.success() && other.stdout.contains("No change"), "{}", other.stdout);
     let since = app.command(&["audit", "--since", "2020-01-01"]).await;
