@@ -54,10 +54,7 @@ impl Session {
             Decision::Rejected => REJECTED.to_owned(),
             Decision::Words => question.reply(&reply.text),
         };
-        self.begin_approved([approved, others.clone()].concat(), parts, said.collect());
-        if let Phase::Working(work) = &mut self.phase {
-            others.iter().for_each(|change| drop(work.approved.remove(&change.call.id)));
-        }
+        self.begin_approved(approved, &others, parts, said.collect());
         for change in others {
             self.tool_done(&change.call.id, refusal.clone());
         }

@@ -110,11 +110,17 @@ impl Session {
         self.leave_work_if_done();
     }
 
-    /// Begins a turn with what was approved.
-    pub(super) fn begin_approved(&mut self, changes: Vec<Proposed>, parts: Parts, opening: Vec<Said>) {
+    /// Begins a turn with what was approved. The others have their results next.
+    pub(super) fn begin_approved(
+        &mut self,
+        approved: Vec<Proposed>,
+        others: &[Proposed],
+        parts: Parts,
+        opening: Vec<Said>,
+    ) {
         self.step += 1;
-        let approved = changes.iter().map(|change| (change.call.id.clone(), change.planned.clone())).collect();
-        let calls = changes.into_iter().map(|change| change.call).collect();
+        let calls = approved.iter().chain(others).map(|change| change.call.clone()).collect();
+        let approved = approved.into_iter().map(|change| (change.call.id, change.planned)).collect();
         let work = Work { approved, parts, opening: Some(opening), ..Work::on(self.step, calls) };
         self.phase = Phase::Working(Box::new(work));
     }
