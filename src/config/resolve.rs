@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{
     AgentConfig, Config, FixedTokenConfig, FixedTokenKind, LogConfig, LogFormat, OAuthConfig, PlaneConfig,
-    ServerConfig, StoreConfig, TextsConfig, WritePolicy,
+    ServerConfig, StoreConfig, TextsConfig,
     origin::{Origins, Place, Problem},
     raw::{ChannelKind, RawAgent, RawConfig, RawFixed, RawOAuth, RawPlane, RawSecret, RawStore},
 };
@@ -63,11 +63,11 @@ pub(super) fn resolve(
     }
 }
 
-pub(super) fn texts(raw: RawConfig, base: &Path) -> TextsConfig {
+pub(super) fn texts(raw: RawConfig, origins: &Origins, base: &Path) -> TextsConfig {
     let model_names = raw.models.keys().cloned().collect();
-    let places = raw.workspaces.values().map(|own| own.writes).chain(raw.projects.values().map(|own| own.writes));
-    let policies = std::iter::once(Some(raw.agent.writes.unwrap_or(WritePolicy::Ask))).chain(places);
-    let offer_writes = policies.flatten().any(|policy| policy != WritePolicy::Deny);
+    // What is wrong with anything else is told where it is used.
+    let mut resolver = Resolver { origins, environment: &BTreeMap::new(), problems: Vec::new() };
+    let offer_writes = resolver.writes(&raw).permit_some();
     let AgentConfig { prompts_dir, tools_dir, .. } = agent(raw.agent, base);
     TextsConfig { prompts_dir, tools_dir, model_names, offer_writes }
 }
