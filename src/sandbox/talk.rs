@@ -173,15 +173,18 @@ impl Shared {
 
     /// A person assigns a work item to somebody; the webhook tells of it.
     pub(super) fn assign(&self, workspace: usize, work_item: &str, author: &str, to: &str) -> Result<(), Unknown> {
-        let mut world = self.lock();
-        let place = place(&world, workspace, work_item, author)?;
-        let home = &world.workspaces[workspace];
-        let to = home.person(to).map(|person| person.id).ok_or_else(|| Unknown::Person(to.to_owned()))?;
-        let item = world.item_mut(place.item).ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?;
-        let before = item.assignees.clone();
-        item.assignees.push(to);
-        item.updated_at = Timestamp::now();
-        webhook::tell_of_assignment(&mut world, place.item, place.author, &before);
+        {
+            let mut world = self.lock();
+            let place = place(&world, workspace, work_item, author)?;
+            let home = &world.workspaces[workspace];
+            let to = home.person(to).map(|person| person.id).ok_or_else(|| Unknown::Person(to.to_owned()))?;
+            let item = world.item_mut(place.item).ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?;
+            let before = item.assignees.clone();
+            item.assignees.push(to);
+            item.updated_at = Timestamp::now();
+            webhook::tell_of_assignment(&mut world, place.item, place.author, &before);
+        }
+        self.touch();
         Ok(())
     }
 
