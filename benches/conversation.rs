@@ -113,6 +113,7 @@ impl Thread {
             failed: false,
             receipt: None,
             elsewhere: false,
+            unknown: false,
         });
     }
 

@@ -162,10 +162,7 @@ pub struct TextsConfig {
 /// Guidance for one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuidanceConfig {
-    /// The workspace's slug in lower case; `None` is any workspace.
-    pub workspace: Option<String>,
-    /// The project's identifier in upper case, such as `MOB`.
-    pub project: String,
+    pub project: ProjectName,
     pub text: Option<String>,
     /// A page of the project that holds more of it.
     pub page: Option<PageId>,

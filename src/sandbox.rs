@@ -26,6 +26,7 @@ mod project_writes;
 mod reads;
 mod route;
 mod run;
+mod scope;
 mod seed;
 mod seed_text;
 mod serve;

@@ -1,7 +1,7 @@
 //! The HTTP edge: webhooks in, OAuth, health and metrics.
 //!
 //! All routes stand in [`router`]. Handlers extract, call one thing, answer. What the operator asks
-//! for (`aileron installations`) is served on a Unix socket in the data directory, never here.
+//! for (`aileron installations`, `letters`, `usage`, `audit`) is served on a Unix socket in the data directory, never here.
 
 pub mod arrivals;
 pub mod control;

@@ -3,11 +3,9 @@
 //! Only what is plainly a yes counts as one. Whatever else a person writes goes to the model, which may
 //! propose something else; nothing is changed on the strength of a guess.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
-use super::question::chosen;
+use super::{question::chosen, session::parts::Parts};
 use crate::{
     domain::{ids::UserId, talk::ToolCall, write::PlannedWrite},
     tools::{describe::shortened, write::REASON},
@@ -27,11 +25,11 @@ pub struct Proposed {
 }
 
 /// What a person is asked to approve.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Approval {
     pub changes: Vec<Proposed>,
     /// Calls that came to be several changes, and what came of the others so far.
-    pub unfolded: BTreeMap<String, Vec<String>>,
+    pub parts: Parts,
     /// Who asked for them; nobody where Plane did not say who speaks.
     pub asked_by: Vec<UserId>,
     /// Whether somebody replied who may not decide.
@@ -51,18 +49,6 @@ pub enum Decision {
 }
 
 impl Approval {
-    /// Nothing to approve.
-    #[must_use]
-    pub fn none() -> Self {
-        Self {
-            changes: Vec::new(),
-            unfolded: BTreeMap::new(),
-            asked_by: Vec::new(),
-            refused_someone: false,
-            shown_at: None,
-        }
-    }
-
     /// The options: all, none, and single ones where there are several.
     #[must_use]
     pub fn options(&self) -> Vec<String> {
@@ -305,7 +291,7 @@ mod tests {
                 changes: Vec::new(),
             },
         };
-        Approval { changes: (0..changes).map(change).collect(), ..Approval::none() }
+        Approval { changes: (0..changes).map(change).collect(), ..Approval::default() }
     }
 
     #[test]

@@ -107,8 +107,15 @@ impl Reading {
                 }
             }
             Entry::WriteProposed { call_id, .. } => drop(self.proposed.insert(call_id, self.speakers.clone())),
-            Entry::WriteIntended { at, call_id, write } => self.begin(at, &call_id, write),
-            Entry::ToolDone { call_id, text, receipt, .. } => self.end(&call_id, text, receipt),
+            Entry::WriteIntended { at, call_id, write, .. } => self.begin(at, &call_id, write),
+            Entry::ToolDone { call_id, text, receipt, unknown, .. } => {
+                let outcome = match receipt {
+                    Some(receipt) => Outcome::Settled(Box::new(receipt)),
+                    None if unknown => Outcome::Unknown,
+                    None => Outcome::NotMade(text),
+                };
+                self.end(&call_id, outcome);
+            }
             Entry::ContextRead { .. }
             | Entry::Compacted { .. }
             | Entry::Worded { .. }
@@ -144,20 +151,13 @@ impl Reading {
         self.open.insert(call_id.to_owned(), self.changes.len() - 1);
     }
 
-    fn end(&mut self, call_id: &str, text: String, receipt: Option<Receipt>) {
+    fn end(&mut self, call_id: &str, outcome: Outcome) {
         self.proposed.remove(call_id);
-        let Some(change) = self.open.remove(call_id).and_then(|at| self.changes.get_mut(at)) else { return };
-        change.outcome = match receipt {
-            Some(receipt) => Outcome::Settled(Box::new(receipt)),
-            // Where Plane would not say what became of it, the model was told so.
-            None if text.contains(UNKNOWN) => Outcome::Unknown,
-            None => Outcome::NotMade(text),
-        };
+        if let Some(change) = self.open.remove(call_id).and_then(|at| self.changes.get_mut(at)) {
+            change.outcome = outcome;
+        }
     }
 }
-
-/// What the result of a call says whose outcome Plane does not tell.
-const UNKNOWN: &str = "It is unknown whether";
 
 fn name(said: &Said) -> String {
     match (&said.author, said.by) {

@@ -65,8 +65,7 @@ impl Guidance {
 }
 
 fn is_for(guidance: &GuidanceConfig, place: &Place) -> bool {
-    let workspace = guidance.workspace.as_ref().is_none_or(|slug| place.workspace.as_ref() == Some(slug));
-    workspace && place.project.as_ref() == Some(&guidance.project)
+    place.project.as_ref().is_some_and(|identifier| guidance.project.is(place.workspace.as_deref(), identifier))
 }
 
 async fn read(
@@ -107,12 +106,12 @@ fn part(source: &str, text: &str) -> Part {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ProjectName;
 
     #[test]
     fn guidance_counts_for_its_project_and_where_named_for_its_workspace() {
         let guidance = |workspace: Option<&str>| GuidanceConfig {
-            workspace: workspace.map(str::to_owned),
-            project: "MOB".to_owned(),
+            project: ProjectName { workspace: workspace.map(str::to_owned), identifier: "MOB".to_owned() },
             text: None,
             page: None,
             work_item: None,

@@ -56,12 +56,26 @@ pub enum Entry {
     /// The model replied.
     Answered { message: AssistantMessage, finish: Finish, usage: Option<Usage> },
     /// A tool call is about to change this. From here until the call is done the change may have happened.
-    WriteIntended { at: Timestamp, call_id: String, write: PlannedWrite },
+    WriteIntended {
+        at: Timestamp,
+        call_id: String,
+        write: PlannedWrite,
+        /// Whether another project than the run's was looked into for it, or is changed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        elsewhere: bool,
+    },
     /// A tool call would change this, and waits for a person's word.
     WriteProposed { at: Timestamp, call_id: String, write: PlannedWrite },
     /// A tool call is to take back these changes of the run, by their numbers: each is a call of its own
     /// from here on. `note` tells the model what cannot be taken back.
-    Unfolded { call_id: String, changes: Vec<u32>, note: String },
+    Unfolded {
+        call_id: String,
+        changes: Vec<u32>,
+        note: String,
+        /// Whether the note is about another project than the run's.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        elsewhere: bool,
+    },
     /// A tool call has its result; a receipt tells what it changed.
     ToolDone {
         call_id: String,
@@ -72,6 +86,9 @@ pub enum Entry {
         /// Whether it looked into another project than the run's.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         elsewhere: bool,
+        /// Whether what it was to change may have happened, and Plane does not say.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unknown: bool,
     },
     /// A tool call gave this picture, for the model to look at.
     PictureRead { call_id: String, picture: PictureRef },
@@ -311,6 +328,24 @@ mod tests {
 
     use super::*;
     use crate::domain::talk::{ProviderRaw, ToolCall};
+
+    #[test]
+    fn an_entry_of_before_is_read_with_what_it_does_not_say_left_open() {
+        let done = decode(r#"1 {"entry":"tool_done","call_id":"a","text":"Done.","failed":false}"#).unwrap();
+        let expected = Entry::ToolDone {
+            call_id: "a".to_owned(),
+            text: "Done.".to_owned(),
+            failed: false,
+            receipt: None,
+            elsewhere: false,
+            unknown: false,
+        };
+        assert_eq!(done, expected);
+        let text = encode(&expected);
+        assert!(!text.contains("unknown") && !text.contains("elsewhere"), "{text}");
+        let unfolded = decode(r#"1 {"entry":"unfolded","call_id":"a","changes":[2],"note":""}"#).unwrap();
+        assert!(matches!(unfolded, Entry::Unfolded { elsewhere: false, .. }));
+    }
 
     /// An answer whose provider wants a value back that is nested so deep.
     fn answered(depth: usize) -> Entry {

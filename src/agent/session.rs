@@ -14,6 +14,7 @@
 
 mod answers;
 mod approvals;
+pub mod parts;
 mod pictures;
 mod questions;
 pub mod skills;
@@ -23,7 +24,7 @@ mod work;
 
 use std::collections::{HashMap, HashSet};
 
-pub(super) use self::work::part_id;
+pub(super) use self::parts::part_id;
 pub use self::{
     questions::FAILED_RESULT,
     transcript::{Conversation, Talk},
@@ -187,24 +188,28 @@ impl Session {
             Entry::SkillTaken { skill, text } => self.take_skill(skill, text),
             Entry::Steered { prompts } => self.steer(prompts),
             Entry::Answered { message, finish, .. } => self.answered(message, &finish),
-            Entry::WriteIntended { call_id, write, .. } => self.write_intended(call_id, write),
+            Entry::WriteIntended { call_id, write, elsewhere, .. } => {
+                if elsewhere {
+                    self.looked_elsewhere(call_id.clone());
+                }
+                self.write_intended(call_id, write);
+            }
             Entry::WriteProposed { call_id, write, .. } => self.write_proposed(&call_id, write),
-            Entry::Unfolded { call_id, changes, note } => self.unfolded(&call_id, &changes, note),
+            Entry::Unfolded { call_id, changes, note, elsewhere } => {
+                self.unfolded(&call_id, &changes, (note, elsewhere));
+            }
             Entry::ToolDone { call_id, text, receipt, elsewhere, .. } => {
                 if receipt.is_some_and(|receipt| receipt.written.is_done()) {
                     self.note_done(&call_id);
                 }
-                self.tool_done(&call_id, text);
                 if elsewhere {
-                    self.transcript.read_elsewhere(call_id);
+                    self.looked_elsewhere(call_id.clone());
                 }
+                self.tool_done(&call_id, text);
             }
             Entry::PictureRead { call_id, picture } => self.transcript.picture(call_id, picture),
             Entry::SignInAsked { call_id, text, url } => self.sign_in_asked(call_id, text, url),
-            Entry::BoundHit { bound } => {
-                let best = self.best_text.clone();
-                self.end_early(Ending::Bounded { bound, best });
-            }
+            Entry::BoundHit { bound } => self.end_as(|session| session.bounded(bound)),
             Entry::Failed { failure } => self.end_early(Ending::Failed(failure)),
             Entry::Stopped => self.stopped(),
             Entry::StopMoot => {
@@ -237,7 +242,7 @@ impl Session {
     }
 
     fn open(&mut self, turn: Option<u32>, prompts: Vec<Said>, entitled: bool) {
-        let question = if let Phase::Resting { question } = &mut self.phase {
+        let mut question = if let Phase::Resting { question } = &mut self.phase {
             question.take()
         } else if self.phase == Phase::Closing(Ending::Stopped) {
             // What a person says after their stop is answered, and that confirms the stop as well.
@@ -246,7 +251,11 @@ impl Session {
             return;
         };
         self.begin_turn(turn);
-        self.note_speakers(&prompts);
+        if self.note_speakers(&prompts)
+            && let Some(Question { kind: Kind::Approval(approval), .. }) = &mut question
+        {
+            approval.parts.withhold_elsewhere();
+        }
         if question.is_none() {
             // A question belongs to the work it interrupts, and so does the reply.
             self.skills.clear();
@@ -271,8 +280,10 @@ impl Session {
         self.go(Phase::Reading);
     }
 
-    fn note_speakers(&mut self, said: &[Said]) {
-        if said.iter().any(|said| said.by.is_none_or(|by| !self.heard.contains(&by))) {
+    /// Says whether one of them has not heard what was said so far.
+    fn note_speakers(&mut self, said: &[Said]) -> bool {
+        let strange = said.iter().any(|said| said.by.is_none_or(|by| !self.heard.contains(&by)));
+        if strange {
             self.transcript.withhold_elsewhere();
             // Nobody who spoke before has heard what comes from here on with the others.
             self.heard.clear();
@@ -285,6 +296,7 @@ impl Session {
                 None => self.unknown_speaker = true,
             }
         }
+        strange
     }
 
     fn read_context(&mut self, look: Option<Box<Look>>) {
@@ -324,10 +336,16 @@ impl Session {
 
     /// Ends the turn before its time.
     fn end_early(&mut self, ending: Ending) {
+        self.end_as(|_| ending);
+    }
+
+    /// The same with what is said once all calls are settled.
+    fn end_as(&mut self, ending: impl FnOnce(&Self) -> Ending) {
         if self.is_resting() || self.is_posting() {
             return;
         }
         self.settle_open_calls();
+        let ending = ending(self);
         self.go(Phase::Closing(ending));
     }
 

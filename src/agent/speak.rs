@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::{
     Limits, card,
-    claims::claims_change,
     journal::{Bound, Failure},
     polish,
     prompts::{PromptError, Prompts, nothing},
@@ -51,9 +50,7 @@ pub(super) fn compose_linked(
 /// says so.
 pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: StepKey, done: &[String]) -> Draft {
     let saying = match ending {
-        Ending::Answer { text, unmade: true, .. } => {
-            Saying::Response { body: or_plain(prompts.render("unmade.md", json!({ "text": text })), text) }
-        }
+        Ending::Answer { text, unmade: true, .. } => Saying::Response { body: unmade(prompts, text) },
         Ending::Answer { text, cut: false, .. } if polish::is_raw_data(text) => {
             Saying::Response { body: polish::fenced(text) }
         }
@@ -61,14 +58,11 @@ pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: S
         Ending::Answer { text, cut: true, .. } => {
             Saying::Response { body: or_plain(prompts.render("cut_answer.md", json!({ "text": text })), text) }
         }
-        Ending::Bounded { bound, best } => {
-            let unmade = done.is_empty() && claims_change(best);
-            let best = if unmade {
-                or_plain(prompts.render("unmade.md", json!({ "text": best })), best)
-            } else {
-                best.clone()
-            };
-            Saying::Response { body: bounded(prompts, limits, *bound, &best) }
+        Ending::Bounded { bound, best, unmade: true } => {
+            Saying::Response { body: bounded(prompts, limits, *bound, &unmade(prompts, best)) }
+        }
+        Ending::Bounded { bound, best, unmade: false } => {
+            Saying::Response { body: bounded(prompts, limits, *bound, best) }
         }
         Ending::Stopped => Saying::Response { body: or_plain(prompts.render("stopped.md", nothing()), "Stopped.") },
         Ending::Question(question @ Question { kind: Kind::Approval(approval), .. }) => {
@@ -120,6 +114,11 @@ fn add(draft: &mut Draft, text: &str) {
         }
         Saying::Thought { .. } | Saying::Action { .. } => {}
     }
+}
+
+/// An answer that tells of a change nobody made, with a note that says so.
+fn unmade(prompts: &Prompts, text: &str) -> String {
+    or_plain(prompts.render("unmade.md", json!({ "text": text })), text)
 }
 
 fn bounded(prompts: &Prompts, limits: Limits, bound: Bound, best: &str) -> String {

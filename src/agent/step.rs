@@ -34,6 +34,8 @@ pub enum Ending {
     Bounded {
         bound: Bound,
         best: String,
+        /// The answer tells of a change that nobody made.
+        unmade: bool,
     },
     Failed(Failure),
     Stopped,

@@ -1,6 +1,7 @@
 //! Notices when a text repeats our rules word for word. Somebody else's text may have asked for them; they
 //! tell how to write the next one that does.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use serde_json::Value;
 
 /// Letters and digits in a row that must be the same; nobody writes as many by chance.
@@ -86,21 +87,9 @@ fn from_hex(run: &str) -> Option<Vec<u8>> {
 }
 
 fn from_base64(run: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
-    };
-    let digits: Vec<u8> = run.trim_end_matches('=').bytes().map(digit).collect::<Option<_>>()?;
-    let bytes = digits.chunks_exact(4).flat_map(|four| {
-        let bits = four.iter().fold(0_u32, |bits, digit| bits << 6 | u32::from(*digit));
-        let [_, one, two, three] = bits.to_be_bytes();
-        [one, two, three]
-    });
-    Some(bytes.collect())
+    let run = run.trim_end_matches('=').replace('-', "+").replace('_', "/");
+    // What is left over of the last four digits is part of no quote.
+    STANDARD_NO_PAD.decode(run.get(..run.len() / 4 * 4)?).ok()
 }
 
 /// Every text in a JSON value, one behind the other.
@@ -145,6 +134,7 @@ mod tests {
             rotated,
             hex::encode(quote()),
             format!("here: {base64} !"),
+            format!("{}?{}=", base64.replace('+', "-").replace('/', "_"), &base64[..203]),
         ] {
             assert!(rules.is_in(&text), "{text}");
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use super::{configured, inspect::told, say};
+use super::{configured, inspect::told, say, usage::name_fixed};
 use crate::{
     config::load::Sources,
     domain::ids::RunId,
@@ -35,7 +35,8 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
     let config = configured(sources)?;
     let path = format!("/audit?{}", query(&wanted));
     let read = async |store: &dyn Store| audit_lines(store, &wanted).await.map_err(anyhow::Error::msg);
-    let lines = told(&config.store, &path, read).await?;
+    let mut lines = told(&config.store, &path, read).await?;
+    lines.iter_mut().for_each(|line| name_fixed(&config, &mut line.workspace));
     if options.json {
         say(&serde_json::to_string_pretty(&lines)?);
         return Ok(ExitCode::SUCCESS);

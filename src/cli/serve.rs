@@ -112,7 +112,7 @@ impl App {
             .with_context(|| format!("cannot listen on {} (server.listen)", config.server.listen))?;
         let address = listener.local_addr().context("the listener has no address")?;
         let control = control::bind(&config.store.data_dir).inspect_err(|error| {
-            tracing::error!(%error, "no control socket; `aileron installations`, `letters` and `usage` cannot ask this server");
+            tracing::error!(%error, "no control socket; `aileron installations`, `letters`, `usage` and `audit` cannot ask this server");
         });
         Ok(Self { config, listener, address, store, agent, arrivals, reception, router, control: control.ok() })
     }

@@ -76,7 +76,7 @@ pub(super) async fn main(sources: &Sources, options: &Options) -> anyhow::Result
 }
 
 /// The store does not know the slug of a workspace whose token is in the config.
-fn name_fixed(config: &Config, workspace: &mut String) {
+pub(super) fn name_fixed(config: &Config, workspace: &mut String) {
     if let Some(fixed) = config.plane.fixed.as_ref().filter(|fixed| fixed.workspace_id.to_string() == *workspace) {
         workspace.clone_from(&fixed.workspace_slug);
     }

@@ -82,8 +82,8 @@ fn unknown_tools<'a>(
 /// # Errors
 /// What cannot be read as configuration at all.
 pub fn load_texts(sources: &Sources) -> Result<TextsConfig, Vec<Problem>> {
-    let (raw, _, base) = read(sources)?;
-    Ok(resolve::texts(raw, &base))
+    let (raw, origins, base) = read(sources)?;
+    Ok(resolve::texts(raw, &origins, &base))
 }
 
 /// Everything as it is written, merged, with where it comes from and what paths are relative to.

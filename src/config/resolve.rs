@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{
     AgentConfig, Config, FixedTokenConfig, FixedTokenKind, LogConfig, LogFormat, OAuthConfig, PlaneConfig,
-    ServerConfig, StoreConfig, TextsConfig, WritePolicy,
+    ServerConfig, StoreConfig, TextsConfig,
     origin::{Origins, Place, Problem},
     raw::{ChannelKind, RawAgent, RawConfig, RawFixed, RawOAuth, RawPlane, RawSecret, RawStore},
 };
@@ -63,11 +63,11 @@ pub(super) fn resolve(
     }
 }
 
-pub(super) fn texts(raw: RawConfig, base: &Path) -> TextsConfig {
+pub(super) fn texts(raw: RawConfig, origins: &Origins, base: &Path) -> TextsConfig {
     let model_names = raw.models.keys().cloned().collect();
-    let places = raw.workspaces.values().map(|own| own.writes).chain(raw.projects.values().map(|own| own.writes));
-    let policies = std::iter::once(Some(raw.agent.writes.unwrap_or(WritePolicy::Ask))).chain(places);
-    let offer_writes = policies.flatten().any(|policy| policy != WritePolicy::Deny);
+    // What is wrong with anything else is told where it is used.
+    let mut resolver = Resolver { origins, environment: &BTreeMap::new(), problems: Vec::new() };
+    let offer_writes = resolver.writes(&raw).permit_some();
     let AgentConfig { prompts_dir, tools_dir, .. } = agent(raw.agent, base);
     TextsConfig { prompts_dir, tools_dir, model_names, offer_writes }
 }
@@ -205,8 +205,10 @@ impl Resolver<'_> {
         };
         let webhook_secrets: Vec<_> =
             raw.webhook_secrets.iter().filter_map(|raw| self.secret("plane.webhook_secrets", raw)).collect();
-        // Whoever looks for comments needs no webhook.
-        if raw.webhook_secrets.is_empty() && raw.comments.poll_secs.unwrap_or(0) == 0 {
+        let kind = raw.channel.unwrap_or(ChannelKind::Runs);
+        // Whoever looks for comments needs no webhook; of agent runs nothing else tells.
+        let looks = kind == ChannelKind::Comments && raw.comments.poll_secs.unwrap_or(0) > 0;
+        if raw.webhook_secrets.is_empty() && !looks {
             self.complain(
                 "plane.webhook_secrets",
                 "missing: set it, or PLANE_WEBHOOK_SECRET, to the secret Plane signs webhooks with",
@@ -214,7 +216,6 @@ impl Resolver<'_> {
         }
         let oauth = self.oauth(raw.oauth);
         let fixed = self.fixed(raw.fixed);
-        let kind = raw.channel.unwrap_or(ChannelKind::Runs);
         let channel = self.channel(kind, raw.comments, fixed.as_ref(), name);
         if oauth.is_none() && fixed.is_none() && self.problems.is_empty() {
             let message = "no credentials: set PLANE_CLIENT_ID, PLANE_CLIENT_SECRET and PLANE_REDIRECT_URI to install by OAuth, \

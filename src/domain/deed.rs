@@ -102,9 +102,9 @@ pub enum Grouping {
 }
 
 impl Deed {
-    /// The project it is done in.
+    /// The project it is done in and the work item it is done to; none where it is the project's.
     #[must_use]
-    pub fn project(&self) -> ProjectId {
+    pub fn place(&self) -> (ProjectId, Option<WorkItemId>) {
         match self {
             Self::EditComment { item, .. }
             | Self::DeleteComment { item, .. }
@@ -117,30 +117,10 @@ impl Deed {
             | Self::DeleteLink { item, .. }
             | Self::PutInto { item, .. }
             | Self::TakeOut { item, .. }
-            | Self::TriageIntake { item, .. } => item.project,
+            | Self::TriageIntake { item, .. } => (item.project, Some(item.id)),
             Self::CreateLabel { project, .. }
             | Self::DeleteLabel { project, .. }
-            | Self::CreatePage { project, .. } => *project,
-        }
-    }
-
-    /// The work item it is done to; `None` where it is the project's.
-    #[must_use]
-    pub fn item(&self) -> Option<WorkItemId> {
-        match self {
-            Self::EditComment { item, .. }
-            | Self::DeleteComment { item, .. }
-            | Self::DeleteWorkItem { item }
-            | Self::ArchiveWorkItem { item }
-            | Self::UnarchiveWorkItem { item }
-            | Self::Relate { item, .. }
-            | Self::Unrelate { item, .. }
-            | Self::AddLink { item, .. }
-            | Self::DeleteLink { item, .. }
-            | Self::PutInto { item, .. }
-            | Self::TakeOut { item, .. }
-            | Self::TriageIntake { item, .. } => Some(item.id),
-            Self::CreateLabel { .. } | Self::DeleteLabel { .. } | Self::CreatePage { .. } => None,
+            | Self::CreatePage { project, .. } => (*project, None),
         }
     }
 

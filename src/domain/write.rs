@@ -73,17 +73,7 @@ impl Write {
         match self {
             Self::AddComment { item, .. } | Self::UpdateWorkItem { item, .. } => item.project,
             Self::CreateWorkItem { project, .. } => *project,
-            Self::Deed(deed) => deed.project(),
-        }
-    }
-
-    /// The work item it changes; `None` for one that does not exist yet.
-    #[must_use]
-    pub fn item(&self) -> Option<WorkItemId> {
-        match self {
-            Self::AddComment { item, .. } | Self::UpdateWorkItem { item, .. } => Some(item.id),
-            Self::CreateWorkItem { .. } => None,
-            Self::Deed(deed) => deed.item(),
+            Self::Deed(deed) => deed.place().0,
         }
     }
 
@@ -125,7 +115,7 @@ impl Write {
             Self::AddComment { .. } => None,
             Self::CreateWorkItem { project, .. } => Some(*project),
             Self::UpdateWorkItem { item, .. } => Some(item.project),
-            Self::Deed(deed) => deed.changes_items().then(|| deed.project()),
+            Self::Deed(deed) => deed.changes_items().then(|| deed.place().0),
         }
     }
 

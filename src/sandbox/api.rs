@@ -11,8 +11,9 @@ use super::{
     listing::{self, Refusal},
     reads::Reader,
     route::{self, InWorkspace, Route},
+    scope,
     serve::{Call, raw, respond, set_header},
-    world::World,
+    world::{Token, World},
     writes,
 };
 use crate::domain::ids::{ProjectId, WorkspaceId};
@@ -93,6 +94,11 @@ fn enter(world: &mut World, call: &Call, route: &Route) -> Result<(WorkspaceId, 
         return Err((406, json!({"detail": "Could not satisfy the request Accept header."})));
     }
     let (home, credential) = authenticate(world, call)?;
+    let needed = scope::of(route, &call.method);
+    if !token_of(world, call).is_none_or(|token| token.scopes.have(&needed)) {
+        stray(world, call, &format!("needs the scope {needed}, which was not asked for"));
+        return Err(forbidden());
+    }
     let Route::Workspace(slug, place) = route else {
         return Ok((home, credential));
     };
@@ -123,13 +129,18 @@ pub(super) fn authenticate(world: &mut World, call: &Call) -> Result<(WorkspaceI
         let owner = owner.ok_or_else(|| (403, json!({"detail": "Given API token is not valid"})))?;
         return Ok((owner.id, format!("key {}", owner.slug)));
     }
-    let Some(bearer) = bearer.filter(|_| world.edition.has_apps()) else {
+    if bearer.is_none() || !world.edition.has_apps() {
         stray(world, call, "sends no credential");
         return Err((401, json!({"detail": "Authentication credentials were not provided."})));
-    };
-    let token = world.tokens.get(bearer).filter(|token| token.good_until > Instant::now());
+    }
+    let token = token_of(world, call).filter(|token| token.good_until > Instant::now());
     let token = token.ok_or_else(|| (401, json!({"detail": "Given token is not valid or has expired"})))?;
     Ok((token.workspace, format!("bearer {}", token.workspace)))
+}
+
+/// The bot token a call is made with, if it is one.
+fn token_of<'a>(world: &'a World, call: &Call) -> Option<&'a Token> {
+    world.tokens.get(call.authorization("bearer")?)
 }
 
 /// Charges one request: what is left of the window (`None` without a limit), or `Retry-After`.

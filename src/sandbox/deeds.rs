@@ -126,7 +126,7 @@ fn archive(world: &mut World, at: Place) -> Answer {
     NOTHING
 }
 
-/// Plane lets anyone of the project change anyone's comment; a client of ours must not.
+/// A work item has an address once only, and its title may be left out.
 fn add_link(world: &mut World, call: &Call, at: Place, body: &Value) -> Answer {
     let foreign = body.as_object().into_iter().flatten().find(|(key, _)| !["url", "title"].contains(&key.as_str()));
     if let Some((key, _)) = foreign {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::response::Response;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -11,6 +12,7 @@ use super::{
     api::{authenticate, stray},
     listing::{Query, Refusal},
     markup::escape,
+    scope::Scopes,
     serve::{Call, raw, respond, set_header},
     world::{Token, Workspace, World, time},
 };
@@ -101,10 +103,13 @@ fn token(shared: &Shared, world: &mut World, call: &Call) -> Result<(u16, Value)
         return Err((400, json!({"error": "unsupported_grant_type"})));
     }
     let scope = get("scope").to_owned();
-    if let Some(wrong) = scope.split_whitespace().find(|scope| !is_scope(scope)) {
-        stray(world, call, &format!("asks for the unknown scope {wrong}"));
-        return Err((400, json!({"error": "invalid_scope", "error_description": "A scope is not known"})));
-    }
+    let scopes = match Scopes::parse(&scope) {
+        Ok(scopes) => scopes,
+        Err(wrong) => {
+            stray(world, call, &format!("asks for the unknown scope {wrong}"));
+            return Err((400, json!({"error": "invalid_scope", "error_description": "A scope is not known"})));
+        }
+    };
     let installed = |workspace: &&Workspace| {
         workspace.installed && workspace.installation.to_string() == get("app_installation_id")
     };
@@ -113,7 +118,7 @@ fn token(shared: &Shared, world: &mut World, call: &Call) -> Result<(u16, Value)
     };
     let access_token = format!("pln_bot_{}", Uuid::new_v4().simple());
     let lifetime = shared.options.token_lifetime;
-    world.tokens.insert(access_token.clone(), Token { workspace, good_until: Instant::now() + lifetime });
+    world.tokens.insert(access_token.clone(), Token { workspace, scopes, good_until: Instant::now() + lifetime });
     Ok((
         200,
         json!({
@@ -168,59 +173,9 @@ fn form_or_json(call: &Call) -> Query {
 fn client(call: &Call, form: &Query) -> Option<(String, String)> {
     match call.authorization("basic") {
         Some(encoded) => {
-            let decoded = String::from_utf8(decode_base64(encoded)?).ok()?;
+            let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
             decoded.split_once(':').map(|(id, secret)| (id.to_owned(), secret.to_owned()))
         }
         None => Some((form.get("client_id")?.clone(), form.get("client_secret")?.clone())),
-    }
-}
-
-/// A resource path and `read` or `write`, or one of the old coarse words.
-fn is_scope(scope: &str) -> bool {
-    let is_path =
-        |path: &str| path.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '.' | '_')) && !path.is_empty();
-    match scope.split_once(':') {
-        Some((path, verb)) => is_path(path) && matches!(verb, "read" | "write"),
-        None => matches!(scope, "read" | "write"),
-    }
-}
-
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut buffer, mut bits) = (0_u32, 0_u32);
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        buffer = (buffer << 6) | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from((buffer >> bits) & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn basic_credentials_are_decoded() {
-        assert_eq!(decode_base64("aWQ6c2VjcmV0").unwrap(), b"id:secret");
-        assert_eq!(decode_base64("aWQ6cw==").unwrap(), b"id:s");
-        assert_eq!(decode_base64("a*"), None);
-    }
-
-    #[test]
-    fn scopes_have_a_path_and_a_verb() {
-        assert!(is_scope("agents.runs:read") && is_scope("read"));
-        assert!(!is_scope("agents.runs") && !is_scope("agents.runs:admin") && !is_scope(":read"));
     }
 }

@@ -16,7 +16,7 @@ use super::{
     run::{Activity, ActivityKind, Run},
     seed::BOT,
     webhook,
-    world::{Comment, External, Workspace, World},
+    world::{Comment, External, Item, Workspace, World},
 };
 use crate::domain::ids::{ActivityId, CommentId, RunId, UserId, WorkItemId};
 
@@ -177,18 +177,9 @@ impl Shared {
     pub(super) fn rewrite(&self, comment: CommentId, by: &str, text: &str, tell: bool) -> Result<(), Unknown> {
         {
             let mut world = self.lock();
-            let (place, by, html) = {
-                let found = world.workspaces.iter().find_map(|home| {
-                    let items =
-                        home.projects.iter().flat_map(|project| project.items.iter().map(move |i| (project, i)));
-                    let (project, item) =
-                        items.into_iter().find(|(_, item)| item.comments.iter().any(|known| known.id == comment))?;
-                    Some((home, Place { home: home.id, project: project.id, item: item.id }))
-                });
-                let (home, place) = found.ok_or(Unknown::Comment(comment))?;
-                let by = home.person(by).map(|person| person.id).ok_or_else(|| Unknown::Person(by.to_owned()))?;
-                (place, by, markup::comment_html(text, &home.people))
-            };
+            let (home, place) = home_of(&world, comment).ok_or(Unknown::Comment(comment))?;
+            let by = home.person(by).map(|person| person.id).ok_or_else(|| Unknown::Person(by.to_owned()))?;
+            let html = markup::comment_html(text, &home.people);
             let now = Timestamp::now();
             let item = world.item_mut(place.item).ok_or(Unknown::Comment(comment))?;
             item.updated_at = now;
@@ -208,17 +199,17 @@ impl Shared {
 
     /// A person assigns a work item to somebody; the webhook tells of it.
     pub(super) fn assign(&self, workspace: usize, work_item: &str, author: &str, to: &str) -> Result<(), Unknown> {
-        let mut guard = self.lock();
-        let world = &mut *guard;
-        let place = place(world, workspace, work_item, author)?;
-        let home = &world.workspaces[workspace];
-        let to = home.person(to).map(|person| person.id).ok_or_else(|| Unknown::Person(to.to_owned()))?;
-        let item = world.item_mut(place.item).ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?;
-        let before = item.assignees.clone();
-        item.assignees.push(to);
-        item.updated_at = Timestamp::now();
-        webhook::tell_of_assignment(world, place.item, place.author, &before);
-        drop(guard);
+        {
+            let mut world = self.lock();
+            let place = place(&world, workspace, work_item, author)?;
+            let home = &world.workspaces[workspace];
+            let to = home.person(to).map(|person| person.id).ok_or_else(|| Unknown::Person(to.to_owned()))?;
+            let item = world.item_mut(place.item).ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?;
+            let before = item.assignees.clone();
+            item.assignees.push(to);
+            item.updated_at = Timestamp::now();
+            webhook::tell_of_assignment(&mut world, place.item, place.author, &before);
+        }
         self.touch();
         Ok(())
     }
@@ -356,6 +347,16 @@ fn place(world: &World, workspace: usize, work_item: &str, author: &str) -> Resu
     let (_, item) = workspace.item_by_key(work_item).ok_or_else(|| Unknown::WorkItem(work_item.to_owned()))?;
     let author = workspace.person(author).ok_or_else(|| Unknown::Person(author.to_owned()))?;
     Ok(Author { item: item.id, author: author.id })
+}
+
+fn home_of(world: &World, comment: CommentId) -> Option<(&Workspace, Place)> {
+    let has = |item: &Item| item.comments.iter().any(|known| known.id == comment);
+    world.workspaces.iter().find_map(|home| {
+        let mut projects = home.projects.iter();
+        let (project, item) =
+            projects.find_map(|project| Some((project.id, project.items.iter().find(|item| has(item))?.id)))?;
+        Some((home, Place { home: home.id, project, item }))
+    })
 }
 
 fn participant<'a>(world: &'a World, run: RunId, author: &str) -> Result<(UserId, &'a Workspace), Unknown> {

@@ -13,6 +13,7 @@ use super::{
     plans::{Cycle, Module},
     project_writes::IntakeRecord,
     run::Run,
+    scope::Scopes,
 };
 use crate::domain::ids::{
     CommentId, EstimateId, InstallationId, LabelId, PageId, ProjectId, RunId, StateId, UserId, WorkItemId, WorkspaceId,
@@ -39,6 +40,7 @@ pub(super) struct World {
 /// A bot token.
 pub(super) struct Token {
     pub(super) workspace: WorkspaceId,
+    pub(super) scopes: Scopes,
     pub(super) good_until: Instant,
 }
 

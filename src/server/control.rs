@@ -1,6 +1,6 @@
 //! What the operator's commands ask a running server, over a Unix socket in the data directory.
 //!
-//! One process owns the store, so `aileron installations`, `letters` and `usage` beside a running
+//! One process owns the store, so `aileron installations`, `letters`, `usage` and `audit` beside a running
 //! `aileron serve` ask it. Whoever may open the socket may read the directory anyway.
 
 pub mod audit;

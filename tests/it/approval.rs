@@ -4,7 +4,7 @@ use aileron::sandbox::{Mention, RecordedRequest, RunPicture, Status};
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::{Channel, Setup, TestApp, on_both_channels},
+    app::{Access, Channel, Setup, TestApp, on_both_channels},
     binary,
     model::{Gate, Piece, Turn},
     picture::{assert_answered, assert_ended},
@@ -225,6 +225,29 @@ async fn a_project_the_asker_cannot_see_is_not_there() {
 }
 
 #[tokio::test]
+async fn what_a_change_read_of_another_project_is_not_told_to_who_comes_later() {
+    let app = asking().set("AILERON__AGENT__WRITES", "allow").start().await;
+    // Of all people only Ada belongs to it.
+    assert_eq!(app.plane.add_project(0, "OPS", "Rotate the signing key", "<p>At once.</p>"), "OPS-1");
+    app.model.then([
+        Turn::calls([
+            ("unrelate_work_items", json!({"other": "OPS-1"})),
+            ("update_work_item", json!({"work_item": "OPS-1", "priority": "none"})),
+            ("update_work_item", json!({"priority": "low"})),
+        ]),
+        Turn::says("There was nothing to take away."),
+        Turn::says("That stays with Ada."),
+    ]);
+    let run = mention_as(&app, "ada", "MOB-3", "no longer relate it").await;
+    assert_answered(&app.ended(run).await);
+    assert_eq!(told(&app).matches("OPS-1").count(), 2, "{}", told(&app));
+    app.plane.reply(run, "maya", "what did you find?").await;
+    assert_answered(&app.ended_times(run, 2).await);
+    let seen = app.model.requests().pop().expect("a call of the model").texts("tool").join("\n");
+    assert!(!seen.contains("OPS-1") && seen.matches("[Withheld").count() == 2 && seen.contains("low"), "{seen}");
+}
+
+#[tokio::test]
 async fn policies_of_tools_and_projects_hold() {
     let app = asking()
         .set("AILERON__WRITES__TOOLS__ADD_COMMENT", "allow")
@@ -353,20 +376,21 @@ async fn undo_puts_back_what_nobody_has_changed_since_and_says_what_it_left() {
 
 #[tokio::test]
 async fn an_audit_tells_who_asked_what_was_done_and_who_approved() {
-    let app = asking().script([raises("urgent"), Turn::says("Raised.")]).start().await;
+    // The slug of a workspace with a fixed token stands in the configuration alone.
+    let app = asking().access(Access::Fixed).script([raises("urgent"), Turn::says("Raised.")]).start().await;
     let run = app.mention("MOB-3", "raise this").await.run;
     app.ended(run).await;
     app.plane.reply(run, "bob", "approve").await;
     assert_answered(&app.ended_times(run, 2).await);
     app.fence().await;
     let by_run = app.command(&["audit", "--run", &run.to_string()]).await;
-    for text in ["MOB-3", "@maya", "@bob", "priority", "urgent", "it stops a purchase", "done"] {
+    for text in ["MOB-3", "@maya", "@bob", "priority", "urgent", "it stops a purchase", "done", "  acme  "] {
         assert!(by_run.stdout.contains(text), "{text} is missing in:\n{}", by_run.stdout);
     }
     let by_item = app.command(&["audit", "--work-item", "MOB-3", "--json"]).await;
     let lines: Value = serde_json::from_str(&by_item.stdout).unwrap();
     assert_eq!(lines.as_array().map(Vec::len), Some(1), "{}", by_item.stdout);
-    assert_eq!(lines[0]["approved_by"], "@bob");
+    assert_eq!((&lines[0]["approved_by"], &lines[0]["workspace"]), (&json!("@bob"), &json!("acme")));
     let other = app.command(&["audit", "--work-item", "MOB-1"]).await;
     assert!(other.status.success() && other.stdout.contains("No change"), "{}", other.stdout);
     let since = app.command(&["audit", "--since", "2020-01-01"]).await;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::support::{
     app::{Access, REDIRECT_URI, TestApp},
     http, install,
@@ -91,4 +93,18 @@ async fn installing_twice_leaves_one_installation_that_works() {
     assert_eq!(listed.lines().filter(|line| line.contains("acme")).count(), 1, "{listed}");
     let mentioned = app.mention("MOB-3", "hello").await;
     assert_answered(&app.ended(mentioned.run).await);
+}
+
+#[tokio::test]
+async fn an_app_with_fewer_scopes_works_on_and_the_model_is_told_what_it_may_not() {
+    let scopes = r#"["agents.runs:read", "agents.runs:write", "agents.run_activities:read",
+        "agents.run_activities:write", "profile:read", "projects:read", "projects.members:read",
+        "projects.work_items:read", "projects.work_items:write", "workspaces.members:read"]"#;
+    let setup = TestApp::setup().set("AILERON__PLANE__OAUTH__SCOPES", scopes).set("AILERON__AGENT__WRITES", "allow");
+    let link = Turn::calls([("add_link", json!({"url": "https://example.com/log", "title": "The log"}))]);
+    let app = setup.tolerate("needs the scope").script([link, Turn::says("I may not add links.")]).start().await;
+    let mentioned = app.mention("MOB-3", "link the log").await;
+    assert_answered(&app.ended(mentioned.run).await);
+    let told = app.model.requests().last().expect("a call of the model").texts("tool").join("\n");
+    assert!(told.contains("permission"), "{told}");
 }

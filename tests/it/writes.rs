@@ -284,6 +284,8 @@ async fn what_cannot_be_looked_up_is_told_as_unknown_and_not_tried_again() {
     assert!(told.contains("It is unknown whether this was carried out"), "{told}");
     assert!(told.contains("already made in this turn"), "{told}");
     assert_eq!(app.plane.written_by(mentioned.run).matches("Made it.").count(), 1);
+    let audit = app.command(&["audit"]).await.stdout;
+    assert!(audit.contains("Comment on MOB-1: unknown: Plane did not say"), "{audit}");
 }
 
 #[tokio::test]

@@ -135,6 +135,7 @@ impl Teller {
                 failed: false,
                 receipt: None,
                 elsewhere: false,
+                unknown: false,
             });
         }
     }

@@ -36,7 +36,7 @@ fn planned() -> PlannedWrite {
 }
 
 fn intended(call_id: &str) -> Entry {
-    Entry::WriteIntended { at: Timestamp::UNIX_EPOCH, call_id: call_id.to_owned(), write: planned() }
+    Entry::WriteIntended { at: Timestamp::UNIX_EPOCH, call_id: call_id.to_owned(), write: planned(), elsewhere: false }
 }
 
 fn done(call_id: &str) -> Entry {
@@ -51,7 +51,13 @@ fn result(call_id: &str, text: &str, receipt: Option<Receipt>) -> Entry {
         failed: receipt.is_none(),
         receipt,
         elsewhere: false,
+        unknown: false,
     }
+}
+
+fn unknown(call_id: &str) -> Entry {
+    let (call_id, text) = (call_id.to_owned(), "Error: nobody knows".to_owned());
+    Entry::ToolDone { call_id, text, failed: true, receipt: None, elsewhere: false, unknown: true }
 }
 
 fn proposed(call_id: &str) -> Entry {
@@ -72,7 +78,7 @@ fn a_journal_tells_who_asked_who_approved_and_what_became_of_it() {
         opened("@ben", false),
         called(&[("a", "add_comment", "{}"), ("c", "add_comment", "{}")]),
         intended("a"),
-        result("a", "Error: It is unknown whether this was carried out.", None),
+        unknown("a"),
         intended("c"),
         result("c", "Error: refused", None),
     ]);
@@ -115,7 +121,7 @@ fn only_what_stands_can_be_taken_back_newest_first() {
         result("d", "Error: refused", None),
         opened("@maya", false),
         called(&[("u", "undo", "{}")]),
-        Entry::Unfolded { call_id: "u".to_owned(), changes: vec![3], note: String::new() },
+        Entry::Unfolded { call_id: "u".to_owned(), changes: vec![3], note: String::new(), elsewhere: false },
         intended("u#3"),
         done("u#3"),
     ]);

@@ -24,20 +24,18 @@ impl WriteSwitch {
         self.file.as_ref().is_some_and(|file| file.try_exists().unwrap_or(true))
     }
 
-    /// Switches changes off or on, and says whether that is anything new.
+    /// Switches changes off or on.
     ///
     /// # Errors
     /// The data directory does not take it.
-    pub fn set(&self, off: bool) -> io::Result<bool> {
-        let Some(file) = &self.file else { return Ok(false) };
-        let new = off != self.is_off();
+    pub fn set(&self, off: bool) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
         if off {
-            std::fs::write(file, "Changes in Plane are switched off. `aileron writes on` takes this away.\n")?;
-            return Ok(new);
+            return std::fs::write(file, "Changes in Plane are switched off. `aileron writes on` takes this away.\n");
         }
         match std::fs::remove_file(file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(new),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 }
@@ -54,10 +52,14 @@ mod tests {
         assert!(switch.set(true).is_err() && !data_dir.exists(), "where nobody serves nothing is switched");
         std::fs::create_dir(&data_dir).unwrap();
         assert!(!switch.is_off() && !WriteSwitch::default().is_off());
-        assert!(switch.set(true).unwrap());
-        assert!(!switch.set(true).unwrap(), "it was off before");
+        for _ in 0..2 {
+            switch.set(true).unwrap();
+            assert!(switch.is_off(), "also where it was off before");
+        }
         assert!(WriteSwitch::of(&data_dir).is_off(), "another process sees it");
-        assert!(switch.set(false).unwrap() && !switch.is_off());
-        assert!(!switch.set(false).unwrap());
+        for _ in 0..2 {
+            switch.set(false).unwrap();
+            assert!(!switch.is_off());
+        }
     }
 }

@@ -41,18 +41,24 @@ impl Session {
         }
         self.transcript.model_says(message);
         self.go(Phase::Closing(match mode {
-            AskMode::WrapUp => Ending::Bounded { bound: Bound::Steps, best: text },
+            AskMode::WrapUp => Ending::Bounded { bound: Bound::Steps, best: text, unmade },
             AskMode::Normal | AskMode::AfterEmpty | AskMode::AfterRaw | AskMode::AfterClaim => {
                 Ending::Answer { text, cut: *finish == Finish::Length, unmade }
             }
         }));
     }
 
+    /// The ending at a bound, with the best answer so far.
+    pub(super) fn bounded(&self, bound: Bound) -> Ending {
+        let best = self.best_text.clone();
+        Ending::Bounded { bound, unmade: self.is_unmade(&best), best }
+    }
+
     /// Whether an answer tells of a change that nobody made. What was done in an earlier turn has to be told
-    /// as something earlier.
+    /// as something earlier; what may have been done is told beside it.
     fn is_unmade(&self, text: &str) -> bool {
         let earlier = self.has_receipts && speaks_of_earlier(text);
-        self.done.is_empty() && !earlier && claims_change(text)
+        self.done.is_empty() && self.unsure.is_empty() && !earlier && claims_change(text)
     }
 
     fn empty_answer(&mut self, mode: AskMode, finish: &Finish) {
@@ -63,10 +69,7 @@ impl Session {
                     if *finish == Finish::Length { "The output limit was used up before any text." } else { "" };
                 self.end_early(Ending::Failed(Failure { code: FailureCode::EmptyAnswer, detail: detail.to_owned() }));
             }
-            AskMode::WrapUp => {
-                let best = self.best_text.clone();
-                self.go(Phase::Closing(Ending::Bounded { bound: Bound::Steps, best }));
-            }
+            AskMode::WrapUp => self.go(Phase::Closing(self.bounded(Bound::Steps))),
         }
     }
 }

@@ -41,7 +41,7 @@ impl Session {
             self.go(Phase::Closing(Ending::Question(question)));
             return;
         }
-        let Approval { changes, unfolded, .. } = std::mem::replace(approval.as_mut(), Approval::none());
+        let Approval { changes, parts, .. } = std::mem::take(approval.as_mut());
         self.transcript.begin(self.turn, self.entries);
         self.transcript.replied(reply.clone());
         let decision = if entitled { decision } else { Decision::Words };
@@ -54,10 +54,7 @@ impl Session {
             Decision::Rejected => REJECTED.to_owned(),
             Decision::Words => question.reply(&reply.text),
         };
-        self.begin_approved([approved, others.clone()].concat(), unfolded, said.collect());
-        if let Phase::Working(work) = &mut self.phase {
-            others.iter().for_each(|change| drop(work.approved.remove(&change.call.id)));
-        }
+        self.begin_approved(approved, &others, parts, said.collect());
         for change in others {
             self.tool_done(&change.call.id, refusal.clone());
         }

@@ -90,6 +90,7 @@ fn done(id: &str) -> Entry {
         failed: false,
         receipt: None,
         elsewhere: false,
+        unknown: false,
     }
 }
 
@@ -97,7 +98,7 @@ fn intended_write(id: &str) -> Entry {
     let item = Target { project: ProjectId(uuid::Uuid::nil()), id: WorkItemId(uuid::Uuid::nil()) };
     let write = Write::AddComment { item, html: "<p>x</p>".to_owned() };
     let write = PlannedWrite { write, summary: "Comment on MOB-1".to_owned(), changes: Vec::new() };
-    Entry::WriteIntended { at: Timestamp::UNIX_EPOCH, call_id: id.to_owned(), write }
+    Entry::WriteIntended { at: Timestamp::UNIX_EPOCH, call_id: id.to_owned(), write, elsewhere: false }
 }
 
 fn closed() -> Entry {

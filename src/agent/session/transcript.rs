@@ -12,7 +12,7 @@ use crate::{
 const BARE_MENTION: &str = "(mentioned you without further words)";
 
 /// Stands in for what was read in another project, for somebody else.
-const WITHHELD: &str = "[Withheld: this was read for somebody else, in a project that others in this thread may not see. Read it again if you need it.]";
+pub(super) const WITHHELD: &str = "[Withheld: this was read for somebody else, in a project that others in this thread may not see. Read it again if you need it.]";
 
 /// What was said so far, and the newest look at the work item. Older looks are left out: they would
 /// only cost tokens and contradict the newest.
@@ -194,7 +194,9 @@ impl Transcript {
 
     /// The call looked into another project.
     pub(super) fn read_elsewhere(&mut self, call_id: String) {
-        if let Some(talk) = self.talks.last_mut() {
+        if let Some(talk) = self.talks.last_mut()
+            && !talk.elsewhere.contains(&call_id)
+        {
             talk.elsewhere.push(call_id);
         }
     }

@@ -1,8 +1,9 @@
 //! Calls that get no result of their own: a turn ends before its time, or a question is left.
 
-use std::collections::BTreeMap;
-
-use super::{Phase, Session, work::PART_MARK};
+use super::{
+    Phase, Session,
+    parts::{CallResult, Parts},
+};
 use crate::agent::{
     journal::Said,
     question::{Kind, Question},
@@ -18,7 +19,7 @@ impl Session {
     /// unanswered call.
     pub(super) fn settle_open_calls(&mut self) {
         let mut left = Vec::new();
-        let (mut unfolded, mut opening) = (BTreeMap::new(), None::<Vec<Said>>);
+        let (mut parts, mut opening) = (Parts::default(), None::<Vec<Said>>);
         match &mut self.phase {
             Phase::Working(work) => {
                 for call_id in std::mem::take(&mut work.open) {
@@ -34,17 +35,17 @@ impl Session {
                 left.extend(
                     waiting.chain(work.question.take().map(|asked| asked.call_id)).map(|id| (id, NOT_CARRIED_OUT)),
                 );
-                unfolded = std::mem::take(&mut work.unfolded);
+                parts = std::mem::take(&mut work.parts);
                 opening = work.opening.take();
             }
             Phase::Closing(Ending::Question(question)) => {
                 left.extend(question.call_ids().into_iter().map(|id| (id, NOT_CARRIED_OUT)));
-                unfolded = unfolded_of(question);
+                parts = parts_of(question);
             }
             Phase::Resting { .. } | Phase::Reading | Phase::Asking(_) | Phase::Closing(_) | Phase::Posting { .. } => {}
         }
-        for (call_id, text) in whole(left, unfolded) {
-            self.give_result(call_id, text, opening.is_some());
+        for result in results(left, parts) {
+            self.give_result(result, opening.is_some());
         }
         opening.into_iter().flatten().for_each(|said| self.transcript.person_says(said));
     }
@@ -55,29 +56,30 @@ impl Session {
             && let Some(question) = question.take()
         {
             let left = question.call_ids().into_iter().map(|id| (id, text)).collect();
-            for (call_id, text) in whole(left, unfolded_of(&question)) {
-                self.transcript.result(call_id, text);
+            for result in results(left, parts_of(&question)) {
+                self.give_result(result, false);
             }
         }
     }
 }
 
-fn unfolded_of(question: &Question) -> BTreeMap<String, Vec<String>> {
+fn parts_of(question: &Question) -> Parts {
     match &question.kind {
-        Kind::Approval(approval) => approval.unfolded.clone(),
-        Kind::Words | Kind::Choice { .. } | Kind::SignIn { .. } => BTreeMap::new(),
+        Kind::Approval(approval) => approval.parts.clone(),
+        Kind::Words | Kind::Choice { .. } | Kind::SignIn { .. } => Parts::default(),
     }
 }
 
 /// The results with those of the parts of a call brought together: the conversation knows only the call.
-fn whole(left: Vec<(String, &str)>, mut unfolded: BTreeMap<String, Vec<String>>) -> Vec<(String, String)> {
+fn results(left: Vec<(String, &str)>, mut parts: Parts) -> Vec<CallResult> {
     let mut results = Vec::new();
     for (call_id, text) in left {
-        match call_id.rsplit_once(PART_MARK).and_then(|(whole, _)| unfolded.get_mut(whole)) {
-            Some(texts) => texts.push(text.to_owned()),
-            None => results.push((call_id, text.to_owned())),
+        let text = text.to_owned();
+        match parts.whole_of(&call_id) {
+            Some(whole) => parts.add(&whole, text),
+            None => results.push(CallResult { call_id, text, elsewhere: false }),
         }
     }
-    results.extend(unfolded.into_iter().map(|(call_id, texts)| (call_id, texts.join("\n\n"))));
+    results.extend(parts.into_results());
     results
 }

@@ -1,8 +1,11 @@
 //! Tool calls: from the reply that makes them to the last result.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use super::{Phase, SAME_CALL_LIMIT, Session};
+use super::{
+    Phase, SAME_CALL_LIMIT, Session,
+    parts::{CallResult, Parts, part_id},
+};
 use crate::{
     agent::{
         approval::{Approval, Proposed},
@@ -17,13 +20,6 @@ use crate::{
     },
     tools::ask_user,
 };
-
-/// Between a call's id and the number of a part of it.
-pub(super) const PART_MARK: char = '#';
-/// The id of the part of a call that is about this change.
-pub(in crate::agent) fn part_id(call_id: &str, number: u32) -> String {
-    format!("{call_id}{PART_MARK}{number}")
-}
 
 /// What a question is told that was asked beside changes that wait for a word.
 const ASK_LATER: &str =
@@ -43,8 +39,7 @@ pub(super) struct Work {
     pub(super) approved: HashMap<String, PlannedWrite>,
     /// What a person has to approve before it is done.
     pub(super) proposed: Vec<Proposed>,
-    /// Calls that came to be several changes, and what came of those that are settled.
-    pub(super) unfolded: BTreeMap<String, Vec<String>>,
+    pub(super) parts: Parts,
     pub(super) question: Option<Question>,
     /// What else was said with the approval this work began with. The work item is not looked at until the
     /// approved changes are made.
@@ -57,30 +52,17 @@ impl Work {
         Self { base_step, calls, open, ..Self::default() }
     }
 
-    /// The call that a part belongs to.
-    pub(super) fn whole_of(&self, call_id: &str) -> Option<String> {
-        let (whole, _) = call_id.rsplit_once(PART_MARK)?;
-        self.unfolded.contains_key(whole).then(|| whole.to_owned())
+    /// The result of a call; of a part, that of the whole call once there is nothing more to wait for.
+    fn result(&mut self, call_id: &str, text: String) -> Option<CallResult> {
+        let Some(whole) = self.parts.whole_of(call_id) else {
+            return Some(CallResult { call_id: call_id.to_owned(), text, elsewhere: false });
+        };
+        self.parts.add(&whole, text);
+        let is_part = |id: &str| self.parts.whole_of(id).is_some_and(|of| of == whole);
+        let waits =
+            self.open.iter().any(|id| is_part(id)) || self.proposed.iter().any(|change| is_part(&change.call.id));
+        if waits { None } else { self.parts.take(&whole) }
     }
-
-    /// Whether parts of this call are still to be settled.
-    fn has_parts_of(&self, whole: &str) -> bool {
-        let is_part = |id: &str| id.rsplit_once(PART_MARK).is_some_and(|(of, _)| of == whole);
-        self.open.iter().any(|id| is_part(id)) || self.proposed.iter().any(|change| is_part(&change.call.id))
-    }
-}
-
-/// Adds what came of a part, and gives the whole call's result once there is nothing more to wait for.
-fn with_part(work: &mut Work, call_id: &str, text: String) -> Option<(String, String)> {
-    let Some(whole) = work.whole_of(call_id) else {
-        return Some((call_id.to_owned(), text));
-    };
-    let texts = work.unfolded.get_mut(&whole)?;
-    texts.push(text);
-    if work.has_parts_of(&whole) {
-        return None;
-    }
-    work.unfolded.remove(&whole).map(|texts| (whole, texts.join("\n\n")))
 }
 
 impl Session {
@@ -89,14 +71,14 @@ impl Session {
         (1u32..)
             .zip(&work.calls)
             .enumerate()
-            .filter(|(_, (_, call))| work.open.contains(&call.id) && !work.unfolded.contains_key(&call.id))
+            .filter(|(_, (_, call))| work.open.contains(&call.id) && !work.parts.is_whole(&call.id))
             .map(|(at, (number, call))| PlannedCall {
                 call: call.clone(),
                 started_key: key(number * 2 - 1),
                 finished_key: key(number * 2),
                 intended: work.intended.get(&call.id).cloned(),
                 approved: work.approved.get(&call.id).cloned(),
-                is_part: work.whole_of(&call.id).is_some(),
+                is_part: work.parts.whole_of(&call.id).is_some(),
                 repeated: self.is_repeated(call, &work.calls[at..], work),
             })
             .collect()
@@ -128,17 +110,18 @@ impl Session {
         self.leave_work_if_done();
     }
 
-    /// Begins a turn with what was approved. `unfolded` is what came of the parts of other changes so far.
+    /// Begins a turn with what was approved. The others have their results next.
     pub(super) fn begin_approved(
         &mut self,
-        changes: Vec<Proposed>,
-        unfolded: BTreeMap<String, Vec<String>>,
+        approved: Vec<Proposed>,
+        others: &[Proposed],
+        parts: Parts,
         opening: Vec<Said>,
     ) {
         self.step += 1;
-        let approved = changes.iter().map(|change| (change.call.id.clone(), change.planned.clone())).collect();
-        let calls = changes.into_iter().map(|change| change.call).collect();
-        let work = Work { approved, unfolded, opening: Some(opening), ..Work::on(self.step, calls) };
+        let calls = approved.iter().chain(others).map(|change| change.call.clone()).collect();
+        let approved = approved.into_iter().map(|change| (change.call.id, change.planned)).collect();
+        let work = Work { approved, parts, opening: Some(opening), ..Work::on(self.step, calls) };
         self.phase = Phase::Working(Box::new(work));
     }
 
@@ -179,10 +162,10 @@ impl Session {
     }
 
     /// The call came to be several changes: each is a call of its own from here on. `note` is what the model
-    /// is told besides.
-    pub(super) fn unfolded(&mut self, call_id: &str, numbers: &[u32], note: String) {
+    /// is told besides, and whether that is about another project.
+    pub(super) fn unfolded(&mut self, call_id: &str, numbers: &[u32], note: (String, bool)) {
         let Phase::Working(work) = &mut self.phase else { return };
-        if numbers.is_empty() || !work.open.iter().any(|id| id == call_id) || work.unfolded.contains_key(call_id) {
+        if numbers.is_empty() || !work.open.iter().any(|id| id == call_id) || work.parts.is_whole(call_id) {
             return;
         }
         let Some(whole) = work.calls.iter().find(|call| call.id == call_id).cloned() else { return };
@@ -193,8 +176,7 @@ impl Session {
             work.open.push(id.clone());
             work.calls.push(ToolCall { id, arguments, ..whole.clone() });
         }
-        let texts = if note.is_empty() { Vec::new() } else { vec![note] };
-        work.unfolded.insert(call_id.to_owned(), texts);
+        work.parts.unfold(call_id, note);
     }
 
     pub(super) fn tool_done(&mut self, call_id: &str, text: String) {
@@ -206,20 +188,33 @@ impl Session {
         };
         work.open.remove(at);
         let at_head = work.opening.is_some();
-        if let Some((call_id, text)) = with_part(work, call_id, text) {
-            self.give_result(call_id, text, at_head);
+        if let Some(result) = work.result(call_id, text) {
+            self.give_result(result, at_head);
         }
         self.step += 1;
         self.leave_work_if_done();
     }
 
     /// `at_head`: of a call of the turn before, whose results open this one.
-    pub(super) fn give_result(&mut self, call_id: String, text: impl Into<String>, at_head: bool) {
-        if at_head {
-            self.transcript.result_at_head(call_id, text.into());
-        } else {
-            self.transcript.result(call_id, text);
+    pub(super) fn give_result(&mut self, result: CallResult, at_head: bool) {
+        if result.elsewhere {
+            self.transcript.read_elsewhere(result.call_id.clone());
         }
+        if at_head {
+            self.transcript.result_at_head(result.call_id, result.text);
+        } else {
+            self.transcript.result(result.call_id, result.text);
+        }
+    }
+
+    /// The call looked into another project; of a part the whole call's result tells.
+    pub(super) fn looked_elsewhere(&mut self, call_id: String) {
+        if let Phase::Working(work) = &mut self.phase
+            && work.parts.looked_elsewhere(&call_id)
+        {
+            return;
+        }
+        self.transcript.read_elsewhere(call_id);
     }
 
     /// The call becomes the turn's question; if there is one already, it is told to come back.
@@ -255,7 +250,7 @@ impl Session {
         let question = work.question.take();
         let approval = Approval {
             changes: std::mem::take(&mut work.proposed),
-            unfolded: std::mem::take(&mut work.unfolded),
+            parts: std::mem::take(&mut work.parts),
             asked_by: self.speakers.clone(),
             refused_someone: false,
             shown_at: None,

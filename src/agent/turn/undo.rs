@@ -1,6 +1,8 @@
 //! Taking back what the run has changed: a call becomes one change for each that is to be taken back, and
 //! these go the way of all changes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::{Drive, Flow};
 use crate::{
     agent::{
@@ -36,26 +38,25 @@ impl Drive<'_> {
             Err(error) => return self.tell(call, Err(error), None).await,
         };
         let made = self.agent.changes_of(self.run().id).await?;
-        let (mut numbers, mut notes) = (Vec::new(), Vec::new());
+        let (mut numbers, mut left) = (Vec::new(), Vec::new());
         for change in changes::to_take_back(&made, everything) {
             match change.receipt().map(inverse) {
                 Some(Inverse::Write(_)) => numbers.push(change.number),
-                Some(Inverse::Impossible(reason)) => notes.push(left_alone(&change.planned.summary, reason)),
+                Some(Inverse::Impossible(reason)) => left.push((&change.planned, reason)),
                 None => {}
             }
         }
         let unknown = made.iter().filter(|change| change.outcome == Outcome::Unknown);
-        notes.extend(
-            unknown
-                .map(|change| left_alone(&change.planned.summary, "Plane never said whether it was made; look there")),
-        );
+        left.extend(unknown.map(|change| (&change.planned, "Plane never said whether it was made; look there")));
+        let elsewhere = left.iter().any(|(planned, _)| self.is_elsewhere(&planned.write));
+        let notes: Vec<_> = left.iter().map(|(planned, reason)| left_alone(&planned.summary, reason)).collect();
         let note = notes.join("\n");
         if numbers.is_empty() {
             let text = if note.is_empty() { "There is nothing to take back.".to_owned() } else { note };
             let output = ToolOutput { text, summary: "nothing to take back".to_owned() };
-            return self.tell(call, Ok(output), None).await;
+            return self.settle(call, Ok(output), None, elsewhere).await;
         }
-        let entry = Entry::Unfolded { call_id: call.call.id.clone(), changes: numbers, note };
+        let entry = Entry::Unfolded { call_id: call.call.id.clone(), changes: numbers, note, elsewhere };
         self.record(vec![entry], Vec::new()).await?;
         Ok(Flow::Go)
     }
@@ -71,7 +72,12 @@ impl Agent {
     }
 
     /// What takes back the change that a part of a call is about, as far as nobody has changed it since.
-    pub(super) async fn undo_part(&self, run: &RunInfo, call: &PlannedCall) -> Result<Called, ToolError> {
+    pub(super) async fn undo_part(
+        &self,
+        run: &RunInfo,
+        call: &PlannedCall,
+        elsewhere: &AtomicBool,
+    ) -> Result<Called, ToolError> {
         let gone = || ToolError::NoSuchThing("That change is not known any more.".to_owned());
         let number = number_of(call).ok_or_else(gone)?;
         let made = self.changes_of(run.id).await.map_err(|error| {
@@ -79,6 +85,7 @@ impl Agent {
             gone()
         })?;
         let change = made.iter().find(|change| change.number == number).ok_or_else(gone)?;
+        elsewhere.store(Some(change.planned.write.project()) != run.project, Ordering::Relaxed);
         let receipt = change.receipt().ok_or_else(gone)?;
         let summary = &change.planned.summary;
         let Some(ours) = still_ours(self.plane.as_ref(), run.workspace, receipt).await? else {

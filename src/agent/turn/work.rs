@@ -160,6 +160,7 @@ pub(super) fn settled(
 ) -> (Entry, String) {
     let name = planned.call.name.as_str();
     let failed = result.is_err();
+    let unknown = matches!(result, Err(ToolError::OutcomeUnknown));
     let known = toolbox.effect(name).is_some();
     let label = if known { name.to_owned() } else { "unknown".to_owned() };
     metrics::counter!("aileron_tool_calls_total", "tool" => label, "failed" => failed.to_string()).increment(1);
@@ -175,7 +176,7 @@ pub(super) fn settled(
         }
     };
     tracing::debug!(tool = known.then_some(name), failed, "a tool call is done");
-    (Entry::ToolDone { call_id: planned.call.id.clone(), text, failed, receipt, elsewhere }, shown)
+    (Entry::ToolDone { call_id: planned.call.id.clone(), text, failed, receipt, elsewhere, unknown }, shown)
 }
 
 fn told_to_model(error: &ToolError) -> String {

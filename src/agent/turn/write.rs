@@ -25,7 +25,7 @@ use crate::{
     domain::{
         activity::Saying,
         disposition::Disposition,
-        write::{PlannedWrite, Receipt, Written},
+        write::{PlannedWrite, Receipt, Write, Written},
     },
     plane::PlaneError,
     store::{Release, StoreError},
@@ -82,39 +82,42 @@ impl Drive<'_> {
         let (agent, run) = (self.agent, self.record.info.clone());
         let (texts, allowed, when) = (self.texts.clone(), self.session.allowed(), self.when());
         let rights = Rights { facts: &agent.facts, ..self.rights() };
+        let looked_elsewhere = AtomicBool::new(false);
         let planning = async {
             if call.is_part {
-                return agent.undo_part(&run, call).await;
+                return agent.undo_part(&run, call, &looked_elsewhere).await;
             }
-            // What it wants tells where.
-            agent.call(call, &run, (&texts, &allowed), (&when, &rights, &AtomicBool::new(false))).await
+            agent.call(call, &run, (&texts, &allowed), (&when, &rights, &looked_elsewhere)).await
         };
         let called = match self.unless_cut(planning).await {
             Ok(called) => called,
             Err(cut) => return self.cut_short(cut).await.map(Next::Settled),
         };
+        let mut elsewhere = looked_elsewhere.into_inner();
         let planned = match called {
             Ok(Called::Wants(planned)) => planned,
             Ok(Called::Output(output) | Called::Shows(output, _)) => {
-                return self.tell(call, Ok(output), None).await.map(Next::Settled);
+                return self.settle(call, Ok(output), None, elsewhere).await.map(Next::Settled);
             }
             Err(ToolError::Plane(error)) if call.approved.is_some() && error.disposition().is_retry() => {
                 // What a person has approved is not dropped because Plane does not answer.
                 return Ok(Next::Settled(self.later(&error)));
             }
-            Err(error) => return self.tell(call, Err(error), None).await.map(Next::Settled),
+            Err(error) => return self.settle(call, Err(error), None, elsewhere).await.map(Next::Settled),
         };
-        if let Some(flow) = self.unless_permitted(call, &planned).await? {
+        elsewhere |= self.is_elsewhere(&planned.write);
+        if let Some(flow) = self.unless_permitted(call, &planned, elsewhere).await? {
             return Ok(Next::Settled(flow));
         }
         let entry = Entry::WriteIntended {
             at: Timestamp::now(),
             call_id: call.call.id.clone(),
             write: planned.as_ref().clone(),
+            elsewhere,
         };
         self.record(vec![entry], Vec::new()).await?;
         if self.waiting.stop.is_some() {
-            return self.tell(call, Err(ToolError::Stopped), None).await.map(Next::Settled);
+            return self.settle(call, Err(ToolError::Stopped), None, elsewhere).await.map(Next::Settled);
         }
         Ok(Next::On(planned))
     }
@@ -124,10 +127,11 @@ impl Drive<'_> {
         &mut self,
         call: &PlannedCall,
         planned: &PlannedWrite,
+        elsewhere: bool,
     ) -> Result<Option<Flow>, StoreError> {
         if self.texts.prompts().rules().is_in(&card::text(planned, usize::MAX)) {
             let error = ToolError::NotAllowed(REPEATS_RULES.to_owned());
-            return self.tell(call, Err(error), None).await.map(Some);
+            return self.settle(call, Err(error), None, elsewhere).await.map(Some);
         }
         let verdict = match self.judge(call, planned).await {
             Ok(verdict) => verdict,
@@ -136,7 +140,7 @@ impl Drive<'_> {
                 return Ok(Some(self.later(&error)));
             }
             Err(Unknown::Plane(error)) => {
-                return self.tell(call, Err(ToolError::Plane(error)), None).await.map(Some);
+                return self.settle(call, Err(ToolError::Plane(error)), None, elsewhere).await.map(Some);
             }
         };
         match (verdict, &call.approved) {
@@ -144,14 +148,14 @@ impl Drive<'_> {
             (Verdict::Allowed, None) => {}
             (Verdict::Allowed | Verdict::Asks, Some(approved)) => {
                 let error = ToolError::NoSuchThing(permit::stale(approved, planned));
-                return self.tell(call, Err(error), None).await.map(Some);
+                return self.settle(call, Err(error), None, elsewhere).await.map(Some);
             }
             (Verdict::Asks, None) => return self.propose(call, planned.clone()).await.map(Some),
             (Verdict::DryRun, _) => {
-                return self.tell(call, Ok(permit::dry_run(planned)), None).await.map(Some);
+                return self.settle(call, Ok(permit::dry_run(planned)), None, elsewhere).await.map(Some);
             }
             (Verdict::Denied(reason), _) => {
-                return self.tell(call, Err(ToolError::NotAllowed(reason)), None).await.map(Some);
+                return self.settle(call, Err(ToolError::NotAllowed(reason)), None, elsewhere).await.map(Some);
             }
         }
         Ok(None)
@@ -337,8 +341,23 @@ impl Drive<'_> {
         result: Result<ToolOutput, ToolError>,
         receipt: Option<Receipt>,
     ) -> Result<Flow, StoreError> {
-        let home = self.run().project;
-        let elsewhere = receipt.as_ref().is_some_and(|receipt| Some(receipt.write.project()) != home);
+        let elsewhere = receipt.as_ref().is_some_and(|receipt| self.is_elsewhere(&receipt.write));
+        self.settle(call, result, receipt, elsewhere).await
+    }
+
+    /// Whether it is about another project than the run's.
+    pub(super) fn is_elsewhere(&self, write: &Write) -> bool {
+        Some(write.project()) != self.run().project
+    }
+
+    /// As [`Self::tell`]. `elsewhere`: it tells of another project than the run's.
+    pub(super) async fn settle(
+        &mut self,
+        call: &PlannedCall,
+        result: Result<ToolOutput, ToolError>,
+        receipt: Option<Receipt>,
+        elsewhere: bool,
+    ) -> Result<Flow, StoreError> {
         let (entry, shown) = settled(call, &self.texts.wording().toolbox, result, receipt, elsewhere);
         self.record(vec![entry], Vec::new()).await?;
         if self.waiting.stop.is_none() {

@@ -149,6 +149,12 @@ fn what_is_wrong_is_said_with_place_key_and_expectation() {
         ("", &[("AILERON__AGENT__MAX_STEPS", "x")], &["AILERON__AGENT__MAX_STEPS", "agent.max_steps"]),
         ("", &[("AILERON__AGENT__NONSENSE", "x")], &["AILERON__AGENT__NONSENSE", "nonsense"]),
         ("", &[("PLANE_WEBHOOK_SECRET", "")], &["plane.webhook_secrets", "PLANE_WEBHOOK_SECRET"]),
+        (
+            // Comments are looked for only where people talk in comments.
+            "[plane.comments]\npoll_secs = 60\n",
+            &[("PLANE_WEBHOOK_SECRET", "")],
+            &["plane.webhook_secrets", "PLANE_WEBHOOK_SECRET"],
+        ),
         ("", &[("PLANE_CLIENT_SECRET", "")], &["plane.oauth.client_secret", "PLANE_CLIENT_SECRET"]),
         ("", &[("OPENAI_API_KEY", "")], &["providers.openai.api_key", "OPENAI_API_KEY"]),
         ("[agent]\nmodel = \"best\"\n", &[], &["aileron.toml:2", "agent.model", "best", "main"]),
@@ -188,6 +194,19 @@ fn what_is_wrong_is_said_with_place_key_and_expectation() {
             assert!(told.contains(part), "{file:?} {pairs:?}: no {part:?} in\n{told}");
         }
     }
+}
+
+#[test]
+fn whoever_looks_for_comments_needs_no_webhook() {
+    let id = "11111111-1111-4111-8111-111111111111";
+    let file = format!(
+        "[plane]\nchannel = \"comments\"\n[plane.comments]\npoll_secs = 60\nprojects = [\"{id}\"]\n[plane.fixed]\n\
+         token = \"t\"\nworkspace_slug = \"acme\"\nworkspace_id = \"{id}\"\nbot = \"{id}\"\n"
+    );
+    assert!(load_with(&file, &[("PLANE_WEBHOOK_SECRET", "")]).unwrap().plane.webhook_secrets.is_empty());
+    let file = file.replace("poll_secs = 60", "poll_secs = 0");
+    let told = load_with(&file, &[("PLANE_WEBHOOK_SECRET", "")]).unwrap_err();
+    assert!(told.contains("plane.webhook_secrets"), "{told}");
 }
 
 #[test]

@@ -10,13 +10,13 @@ impl Resolver<'_> {
     pub(super) fn guidance(&mut self, projects: BTreeMap<String, RawProject>) -> Vec<GuidanceConfig> {
         let mut guidance: Vec<_> =
             projects.into_iter().filter_map(|(name, raw)| self.project_guidance(&name, raw)).collect();
-        guidance.sort_by(|left, right| left.workspace.cmp(&right.workspace));
+        guidance.sort_by(|left, right| left.project.workspace.cmp(&right.project.workspace));
         guidance
     }
 
     fn project_guidance(&mut self, name: &str, raw: RawProject) -> Option<GuidanceConfig> {
         let key = |field: &str| format!("projects.{name}.{field}");
-        let named = self.project_name(&format!("projects.{name}"), name)?;
+        let project = self.project_name(&format!("projects.{name}"), name)?;
         let page = raw.guidance_page.map(|page| self.parsed(&key("guidance_page"), &page, "a page's UUID"));
         let work_item = raw.guidance_work_item.map(|text| {
             let parsed = text.trim().rsplit_once('-').and_then(|(identifier, number)| {
@@ -28,8 +28,7 @@ impl Resolver<'_> {
             parsed
         });
         Some(GuidanceConfig {
-            workspace: named.workspace,
-            project: named.identifier,
+            project,
             text: raw.guidance.filter(|text| !text.trim().is_empty()),
             page: page.flatten(),
             work_item: work_item.flatten(),

@@ -118,10 +118,10 @@ fn request(deed: &Deed, key: StepKey) -> (&'static str, Method, Option<Value>) {
 
 /// Where it is sent, below the workspace.
 fn path(deed: &Deed) -> Vec<String> {
-    let mut path = vec!["projects".to_owned(), deed.project().to_string()];
+    let (project, item) = deed.place();
+    let mut path = vec!["projects".to_owned(), project.to_string()];
     let owned = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
-    let at_item: Vec<String> =
-        deed.item().into_iter().flat_map(|item| ["work-items".to_owned(), item.to_string()]).collect();
+    let at_item: Vec<String> = item.into_iter().flat_map(|item| ["work-items".to_owned(), item.to_string()]).collect();
     path.extend(match deed {
         Deed::EditComment { comment, .. } | Deed::DeleteComment { comment, .. } => {
             [at_item, owned(&["comments", &comment.to_string()])].concat()

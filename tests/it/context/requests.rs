@@ -122,6 +122,7 @@ fn done(call_id: &str, text: &str) -> Entry {
         failed: false,
         receipt: None,
         elsewhere: false,
+        unknown: false,
     }
 }
 

@@ -27,7 +27,12 @@ fn proposed(call_id: &str, number: u128) -> Entry {
 }
 
 fn intends(call_id: &str, number: u128) -> Entry {
-    Entry::WriteIntended { at: Timestamp::UNIX_EPOCH, call_id: call_id.to_owned(), write: change(number) }
+    Entry::WriteIntended {
+        at: Timestamp::UNIX_EPOCH,
+        call_id: call_id.to_owned(),
+        write: change(number),
+        elsewhere: false,
+    }
 }
 
 fn result(call_id: &str, text: &str) -> Entry {
@@ -37,6 +42,7 @@ fn result(call_id: &str, text: &str) -> Entry {
         failed: false,
         receipt: None,
         elsewhere: false,
+        unknown: false,
     }
 }
 
@@ -237,6 +243,7 @@ fn what_was_read_elsewhere_is_withheld_when_somebody_else_speaks() {
         failed: false,
         receipt: None,
         elsewhere: true,
+        unknown: false,
     };
     let mut session = begun();
     session.absorb(elsewhere("a", "7 of 7 comments: the vault is open"));
@@ -261,6 +268,59 @@ fn what_was_read_elsewhere_is_withheld_when_somebody_else_speaks() {
 }
 
 #[test]
+fn what_a_change_saw_elsewhere_is_withheld_as_well() {
+    let begun = vec![decided(1, "go", false), context(), replied("", vec![call("a", "add_comment", "{}")])];
+    let mut session = after(begun);
+    let Entry::WriteIntended { at, call_id, write, .. } = intends("a", 1) else { panic!() };
+    session.absorb(Entry::WriteIntended { at, call_id, write, elsewhere: true });
+    session.absorb(result("a", "Done: on the vault."));
+    assert_eq!(results(&session), [("a".to_owned(), "Done: on the vault.".to_owned())]);
+    session.absorb(Entry::Steered { prompts: vec![by(2, "quote it")] });
+    assert!(results(&session)[0].1.starts_with("[Withheld"), "{:?}", results(&session));
+}
+
+#[test]
+fn parts_that_saw_another_project_are_withheld_with_the_whole() {
+    let waiting = || {
+        let begun = vec![decided(1, "undo", false), context(), replied("", vec![call("u", "undo", "{}")])];
+        let mut session = after(begun);
+        let note = "Left alone: 3.".to_owned();
+        session.absorb(Entry::Unfolded { call_id: "u".to_owned(), changes: vec![4, 2], note, elsewhere: false });
+        session.absorb(intends("u#4", 4));
+        let text = "Done: the vault.".to_owned();
+        let call_id = "u#4".to_owned();
+        session.absorb(Entry::ToolDone {
+            call_id,
+            text,
+            failed: false,
+            receipt: None,
+            elsewhere: true,
+            unknown: false,
+        });
+        session.absorb(proposed("u#2", 2));
+        session.absorb(intended(&session));
+        session.absorb(closed());
+        session
+    };
+    let told = |session: &Session| results(session).into_iter().map(|(_, text)| text).collect::<String>();
+    // Whoever asked may hear it, and somebody who comes later may not.
+    let mut session = waiting();
+    session.absorb(decided(1, "yes", true));
+    let mut session = after_results(session);
+    assert!(told(&session).contains("vault"));
+    session.absorb(context());
+    session.absorb(Entry::Steered { prompts: vec![by(2, "quote it")] });
+    assert!(!told(&session).contains("vault"), "{}", told(&session));
+    // Somebody else who decides on the rest hears of the rest.
+    let mut session = waiting();
+    session.absorb(decided(2, "yes", true));
+    let session = after_results(session);
+    let told = told(&session);
+    assert!(!told.contains("vault") && told.contains("[Withheld") && told.contains("Done."), "{told}");
+    assert_sendable(&messages(&session));
+}
+
+#[test]
 fn words_written_before_the_question_was_there_do_not_answer_it() {
     let shown_at = Timestamp::from_second(1_000).unwrap();
     for (written, decides) in [(999, false), (1_001, true)] {
@@ -279,7 +339,12 @@ fn words_written_before_the_question_was_there_do_not_answer_it() {
 #[test]
 fn a_call_that_came_to_be_several_has_one_result() {
     let mut session = after(vec![decided(1, "undo", false), context(), replied("", vec![call("u", "undo", "{}")])]);
-    session.absorb(Entry::Unfolded { call_id: "u".to_owned(), changes: vec![4, 2], note: "Left alone: 3.".to_owned() });
+    session.absorb(Entry::Unfolded {
+        call_id: "u".to_owned(),
+        changes: vec![4, 2],
+        note: "Left alone: 3.".to_owned(),
+        elsewhere: false,
+    });
     assert_eq!(planned(&session), [("u#4".to_owned(), false), ("u#2".to_owned(), false)]);
     session.absorb(intends("u#4", 4));
     session.absorb(result("u#4", "Done: 4."));
@@ -297,7 +362,12 @@ fn a_call_that_came_to_be_several_has_one_result() {
 fn parts_of_a_call_are_settled_together_when_the_turn_ends_early() {
     let begun = vec![decided(1, "undo", false), context(), replied("", vec![call("u", "undo", "{}")])];
     let mut session = after(begun);
-    session.absorb(Entry::Unfolded { call_id: "u".to_owned(), changes: vec![4, 2], note: String::new() });
+    session.absorb(Entry::Unfolded {
+        call_id: "u".to_owned(),
+        changes: vec![4, 2],
+        note: String::new(),
+        elsewhere: false,
+    });
     session.absorb(proposed("u#4", 4));
     session.absorb(Entry::Stopped);
     let results = results(&session);

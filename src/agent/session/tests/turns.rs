@@ -1,6 +1,7 @@
 //! Turns from their beginning to their end.
 
 use super::*;
+use crate::domain::write::{Receipt, Written};
 
 #[test]
 fn a_plain_question_is_answered_in_four_steps() {
@@ -54,8 +55,41 @@ fn the_last_step_is_followed_by_one_call_without_tools() {
     }
     assert_eq!(session.next(), Step::AskModel { mode: AskMode::WrapUp });
     session.absorb(replied("so far", vec![call("x", "read_comments", "{}")]));
-    assert_eq!(ending(&session), Ending::Bounded { bound: Bound::Steps, best: "so far".to_owned() });
+    assert_eq!(ending(&session), Ending::Bounded { bound: Bound::Steps, best: "so far".to_owned(), unmade: false });
     assert_sendable(&messages(&session));
+}
+
+#[test]
+fn an_answer_at_a_bound_tells_the_same_truth_of_changes_as_any_other() {
+    let time = || Entry::BoundHit { bound: Bound::WallTime };
+    let claim = || replied("I have changed the priority of MOB-1.", vec![call("c", "add_comment", "{}")]);
+    let unmade = |entries: Vec<Entry>| {
+        let Ending::Bounded { unmade, .. } = ending(&after(entries)) else { panic!("no bound is told") };
+        unmade
+    };
+    let receipt = || {
+        let Entry::WriteIntended { write, .. } = intended_write("c") else { panic!() };
+        let receipt = Receipt { write: write.write, written: Written::done(uuid::Uuid::nil()) };
+        let (call_id, text) = ("c".to_owned(), "Done.".to_owned());
+        let receipt = Some(receipt);
+        Entry::ToolDone { call_id, text, failed: false, receipt, elsewhere: false, unknown: false }
+    };
+    let begun = || vec![opened("go"), context(), claim()];
+    let with = |more: Vec<Entry>| [begun(), more].concat();
+    assert!(unmade(with(vec![done("c"), time()])), "nothing was changed");
+    assert!(!unmade(with(vec![intended_write("c"), receipt(), time()])), "it was done");
+    assert!(!unmade(with(vec![intended_write("c"), time()])), "it may have been done, and that is told");
+    // What an earlier turn has done may be told of as something earlier.
+    let earlier = |text: &str| {
+        let mut session = after(with(vec![intended_write("c"), receipt(), replied("Done.", vec![])]));
+        session.absorb(intended(&session));
+        session.absorb(closed());
+        let more = [opened("and now?"), context(), replied(text, vec![call("d", "read_comments", "{}")]), time()];
+        more.into_iter().for_each(|entry| session.absorb(entry));
+        matches!(ending(&session), Ending::Bounded { unmade: true, .. })
+    };
+    assert!(earlier("I have changed the priority of MOB-1."));
+    assert!(!earlier("Earlier I have changed the priority of MOB-1."));
 }
 
 #[test]
