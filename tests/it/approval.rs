@@ -16,6 +16,7 @@ on_both_channels! {
     only_who_asked_or_may_do_it_by_hand_can_approve,
     a_card_survives_a_kill,
     a_stop_or_a_new_subject_cancels_what_waits,
+    words_said_while_the_model_still_thought_approve_nothing,
 }
 
 fn asking() -> Setup {
@@ -466,15 +467,14 @@ async fn another_bot_is_answered_three_times_told_so_once_and_then_left_alone() 
     assert_eq!(assert_answered(&app.ended_times(last, 2).await), "Of course.");
 }
 
-#[tokio::test]
-async fn words_said_while_the_model_still_thought_approve_nothing() {
+async fn words_said_while_the_model_still_thought_approve_nothing(channel: Channel) {
     let gate = Gate::new();
     let slow = Turn::of([
         Piece::Hold(gate.clone()),
         Piece::Call { index: 0, name: "update_work_item".to_owned() },
         Piece::Arguments { index: 0, text: json!({"priority": "urgent"}).to_string() },
     ]);
-    let app = asking().script([slow, Turn::says("What is it you approve?")]).start().await;
+    let app = asking_on(channel).script([slow, Turn::says("What is it you approve?")]).start().await;
     let run = app.mention("MOB-3", "raise this").await.run;
     gate.reached().await;
     app.reply(run, "ok").await;
