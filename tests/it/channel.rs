@@ -178,7 +178,7 @@ async fn a_name_is_as_good_as_a_mention() {
 async fn where_no_webhook_comes_comments_are_looked_for() {
     let app = Channel::Comments
         .setup()
-        .script([Turn::says("Found it."), Turn::says("And this.")])
+        .script([Turn::says("Found it."), Turn::says("And this."), Turn::says("This, too.").when("further down")])
         .plane(|options| options.rate_limit_per_minute = None);
     let project = Sandbox::start(SandboxOptions::default()).await.unwrap().workspace(0).project;
     let mut app = app
@@ -192,13 +192,18 @@ async fn where_no_webhook_comes_comments_are_looked_for() {
     assert_eq!(assert_answered(&app.ended(mentioned.run).await), "Found it.");
     app.plane.reply(mentioned.run, AUTHOR, "and that?").await;
     assert_eq!(assert_answered(&app.ended_times(mentioned.run, 2).await), "And this.");
-    // A restart looks at the same comments again and knows them.
+    // A restart looks at the same comments again and knows them, and finds what is new on whatever page.
     app.kill().await;
+    let missed = app.plane.mention(Mention::new("MOB-4", "and further down?")).await;
+    for number in 0..60 {
+        app.plane.add_work_item(0, &format!("newer {number}"));
+    }
     app.serve().await;
+    assert_eq!(assert_answered(&app.ended(missed.run).await), "This, too.");
     app.plane.redeliver(mentioned.run).await;
     app.fence().await;
     assert_eq!(app.plane.run(mentioned.run).terminal_count(), 2);
-    assert_eq!(app.model.requests().len(), 3, "two prompts and the fence");
+    assert_eq!(app.model.requests().len(), 4, "three prompts and the fence");
 }
 
 #[tokio::test]
