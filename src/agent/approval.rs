@@ -7,7 +7,11 @@ use jiff::Timestamp;
 
 use super::{question::chosen, session::parts::Parts};
 use crate::{
-    domain::{ids::UserId, talk::ToolCall, write::PlannedWrite},
+    domain::{
+        ids::{StepKey, UserId},
+        talk::ToolCall,
+        write::PlannedWrite,
+    },
     tools::{describe::shortened, write::REASON},
 };
 
@@ -36,6 +40,8 @@ pub struct Approval {
     pub refused_someone: bool,
     /// Since when it is shown, by Plane's clock, where that is known.
     pub shown_at: Option<Timestamp>,
+    /// The step it was posted under.
+    pub shown_as: Option<StepKey>,
 }
 
 /// What a reply says of the changes.

@@ -12,11 +12,12 @@ use super::journal::{self, Entry};
 use crate::{
     config::CommentsConfig,
     domain::{
-        activity::{Draft, Saying},
+        activity::{Ask, Draft, Saying},
         event::{Prompt, RunEvent, RunEventKind, RunInfo},
-        ids::{ActivityId, CommentId, RunId, UserId, WorkItemId},
+        ids::{ActivityId, CommentId, ProjectId, RunId, UserId, WorkItemId, WorkspaceId},
     },
     plane::{
+        html,
         thread::{Call, Heard, Rule},
         webhook::item::Handed,
     },
@@ -35,7 +36,16 @@ pub struct Reception {
     on_assignment: bool,
     label: Option<String>,
     /// The conversations on each work item, the newest last; read from the store at the first comment.
-    known: Mutex<Option<HashMap<WorkItemId, Vec<RunInfo>>>>,
+    known: Mutex<Option<Known>>,
+}
+
+type Known = HashMap<Place, Vec<RunInfo>>;
+
+/// Where a comment stands. Plane takes one by way of any project, and tells of that one.
+type Place = (WorkspaceId, ProjectId, WorkItemId);
+
+fn place_of(run: &RunInfo) -> Option<Place> {
+    Some((run.workspace, run.project?, run.work_item?))
 }
 
 impl Reception {
@@ -63,14 +73,18 @@ impl Reception {
             }
         }
         let mut known = self.known.lock().await;
-        let on_item = self.known_on(&mut known, heard.work_item).await?;
+        let place = (heard.workspace, heard.project, heard.work_item);
+        let on_item = self.known_on(&mut known, place).await?;
         let joined = match self.of_thread(heard).await? {
             Some(run) => Some(run),
             None => match meaning.call {
                 Call::ByName if meaning.stop => self.to_stop(on_item, person, heard.comment.written_at).await?,
                 Call::ByName => self.awaiting(on_item, person).await?,
                 Call::Unnamed if heard.comment.parent.is_none() => {
-                    self.near(on_item, person, heard.comment.written_at).await?
+                    match self.near(on_item, person, heard.comment.written_at).await? {
+                        Some(run) => Some(run),
+                        None => self.choosing(on_item, person, heard).await?,
+                    }
                 }
                 // A reply to something else is not for us.
                 Call::Unnamed | Call::Elsewhere => None,
@@ -78,7 +92,10 @@ impl Reception {
         };
         let run = match joined {
             Some(run) => run,
-            None if meaning.call == Call::ByName && !meaning.stop => self.begin(on_item, heard, person),
+            None if meaning.call == Call::ByName && !meaning.stop => {
+                let Some(root) = self.root(heard).await? else { return Ok(None) };
+                self.begin(on_item, heard, person, root)
+            }
             None => return Ok(None),
         };
         Ok(Some(event(run, heard, person, meaning.stop)))
@@ -92,7 +109,8 @@ impl Reception {
     pub async fn take(&self, handed: &Handed) -> Result<Option<RunEvent>, StoreError> {
         let Some(event) = self.asked(handed) else { return Ok(None) };
         let mut known = self.known.lock().await;
-        let on_item = self.known_on(&mut known, handed.work_item).await?;
+        let place = (handed.workspace, handed.project, handed.work_item);
+        let on_item = self.known_on(&mut known, place).await?;
         if on_item.iter().all(|run| run.id != event.run.id) {
             on_item.push(event.run.clone());
         }
@@ -131,21 +149,21 @@ impl Reception {
     /// The known conversations on a work item.
     async fn known_on<'a>(
         &self,
-        known: &'a mut Option<HashMap<WorkItemId, Vec<RunInfo>>>,
-        item: WorkItemId,
+        known: &'a mut Option<Known>,
+        place: Place,
     ) -> Result<&'a mut Vec<RunInfo>, StoreError> {
         let known = match known {
             Some(known) => known,
             unread => unread.insert(self.read_known().await?),
         };
-        Ok(known.entry(item).or_default())
+        Ok(known.entry(place).or_default())
     }
 
-    async fn read_known(&self) -> Result<HashMap<WorkItemId, Vec<RunInfo>>, StoreError> {
-        let mut known: HashMap<_, Vec<_>> = HashMap::new();
+    async fn read_known(&self) -> Result<Known, StoreError> {
+        let mut known = Known::new();
         for record in self.store.runs(MOST_KNOWN).await?.into_iter().rev() {
-            if let Some(item) = record.info.work_item {
-                known.entry(item).or_default().push(record.info);
+            if let Some(place) = place_of(&record.info) {
+                known.entry(place).or_default().push(record.info);
             }
         }
         Ok(known)
@@ -153,13 +171,25 @@ impl Reception {
 
     /// The conversation this comment began, or replies in. Whoever writes a comment may name any parent.
     async fn of_thread(&self, heard: &Heard) -> Result<Option<RunInfo>, StoreError> {
-        let place = (heard.workspace, Some(heard.work_item));
+        let place = Some((heard.workspace, heard.project, heard.work_item));
         for id in [Some(heard.comment.id), heard.comment.parent].into_iter().flatten() {
             let found = self.store.run(RunId(id.0)).await?.map(|view| view.record.info);
-            if let Some(run) = found.filter(|run| (run.workspace, run.work_item) == place) {
+            if let Some(run) = found.filter(|run| place_of(run) == place) {
                 return Ok(Some(run));
             }
         }
+        Ok(None)
+    }
+
+    /// The comment that a new conversation begins with: the one replied to, or else this one. Neither may be
+    /// that of a conversation elsewhere, or what is said here would be said there.
+    async fn root(&self, heard: &Heard) -> Result<Option<CommentId>, StoreError> {
+        for id in [heard.comment.parent, Some(heard.comment.id)].into_iter().flatten() {
+            if self.store.run(RunId(id.0)).await?.is_none() {
+                return Ok(Some(id));
+            }
+        }
+        tracing::warn!(comment = %heard.comment.id, "a comment has the id of a conversation elsewhere, and is left alone");
         Ok(None)
     }
 
@@ -202,6 +232,20 @@ impl Reception {
         Ok(self.newest(on_item, person).await?.filter(is_near).map(|view| view.record.info))
     }
 
+    /// The same if what was written is exactly one of the options it left open, however long ago.
+    async fn choosing(
+        &self,
+        on_item: &[RunInfo],
+        person: UserId,
+        heard: &Heard,
+    ) -> Result<Option<RunInfo>, StoreError> {
+        let Some(run) = self.awaiting(on_item, person).await? else { return Ok(None) };
+        let Some(view) = self.store.run(run.id).await? else { return Ok(None) };
+        let words = html::prompt_text(&heard.comment.html, Some(self.rule.bot()), &|_| None);
+        let chosen = options(&view).iter().any(|option| option.eq_ignore_ascii_case(words.trim()));
+        Ok(chosen.then_some(run))
+    }
+
     async fn newest(&self, on_item: &[RunInfo], person: UserId) -> Result<Option<RunView>, StoreError> {
         for run in on_item.iter().rev().take(MOST_ON_ITEM).filter(|run| run.creator == Some(person)) {
             if let Some(view) = self.store.run(run.id).await? {
@@ -211,8 +255,7 @@ impl Reception {
         Ok(None)
     }
 
-    fn begin(&self, on_item: &mut Vec<RunInfo>, heard: &Heard, person: UserId) -> RunInfo {
-        let root = heard.comment.parent.unwrap_or(heard.comment.id);
+    fn begin(&self, on_item: &mut Vec<RunInfo>, heard: &Heard, person: UserId, root: CommentId) -> RunInfo {
         let run = RunInfo {
             id: RunId(root.0),
             workspace: heard.workspace,
@@ -258,6 +301,18 @@ fn first_words(entry: &Entry) -> Option<Timestamp> {
 fn asks(view: &RunView) -> bool {
     let mut entries = view.journal.iter().rev().map_while(|text| journal::decode(text).ok());
     entries.find_map(|entry| last_word(&entry).map(asks_something)).unwrap_or(false)
+}
+
+/// The options of the question that was the last word of a conversation.
+fn options(view: &RunView) -> Vec<String> {
+    let mut entries = view.journal.iter().rev().map_while(|text| journal::decode(text).ok());
+    let last = entries.find_map(|entry| last_word(&entry).map(|draft| draft.saying.clone()));
+    match last {
+        Some(Saying::Elicitation { ask: Ask::Select { options, .. }, .. }) => {
+            options.into_iter().map(|option| option.label).collect()
+        }
+        Some(_) | None => Vec::new(),
+    }
 }
 
 fn last_word(entry: &Entry) -> Option<&Draft> {

@@ -359,14 +359,14 @@ impl Session {
     }
 
     fn closed(&mut self, outcome: &Outcome) {
-        let Phase::Posting { question, .. } = &mut self.phase else {
+        let Phase::Posting { question, draft } = &mut self.phase else {
             return;
         };
         let mut question = question.take();
         if let (Some(Question { kind: Kind::Approval(approval), .. }), Outcome::Posted { at, .. }) =
             (&mut question, outcome)
         {
-            approval.shown_at = *at;
+            (approval.shown_at, approval.shown_as) = (*at, Some(draft.key));
         }
         self.go(Phase::Resting { question });
         match outcome {

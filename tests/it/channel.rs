@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use aileron::{
     agent::reception::Reception,
     config::{CommentsConfig, Progress},
-    domain::ids::{CommentId, ProjectId, RunId, UserId, WorkItemId, WorkspaceId},
+    domain::ids::{CommentId, ProjectId, UserId, WorkItemId, WorkspaceId},
     plane::{
         thread::{Heard, Spoken},
         webhook::comment::{Overheard, overhear},
@@ -196,7 +196,7 @@ async fn where_no_webhook_comes_comments_are_looked_for() {
     app.kill().await;
     let missed = app.plane.mention(Mention::new("MOB-4", "and further down?")).await;
     for number in 0..60 {
-        app.plane.add_work_item(0, &format!("newer {number}"));
+        let _key = app.plane.add_work_item(0, &format!("newer {number}"));
     }
     app.serve().await;
     assert_eq!(assert_answered(&app.ended(missed.run).await), "This, too.");
@@ -251,8 +251,9 @@ async fn the_recorded_deliveries_make_one_conversation_and_no_more() {
     let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "body"));
     files.sort();
-    // One of them is written in another's name and one is changed by somebody else: those ask for nothing.
-    for (window, prompts) in [(Duration::ZERO, 1), (Duration::from_secs(900), 6)] {
+    // One of them is written in another's name, one is changed by somebody else, and one came by way of another
+    // project: those ask for nothing.
+    for (window, prompts) in [(Duration::ZERO, 1), (Duration::from_secs(900), 5)] {
         let home = TempDir::new().unwrap();
         let store: Arc<dyn Store> = Arc::new(SledStore::open(home.path()).unwrap().store);
         let config = config(bot, window);
@@ -279,35 +280,60 @@ async fn the_recorded_deliveries_make_one_conversation_and_no_more() {
     }
 }
 
-#[tokio::test]
-async fn a_reply_belongs_to_a_conversation_on_the_same_work_item_only() {
-    let id = |number| Uuid::from_u128(number);
-    let home = TempDir::new().unwrap();
-    let store: Arc<dyn Store> = Arc::new(SledStore::open(home.path()).unwrap().store);
-    let reception = Reception::new(Arc::clone(&store), &config(UserId(id(1)), Duration::ZERO));
-    let now = Timestamp::now();
-    let said = |number, workspace, item, parent: Option<u128>, html: &str| Heard {
-        workspace: WorkspaceId(id(workspace)),
-        project: ProjectId(id(30)),
+fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+/// A comment of a person's in the project and on the work item of these numbers.
+fn said(number: u128, (project, item): (u128, u128), parent: Option<u128>, html: &str) -> Heard {
+    let now = Some(Timestamp::now());
+    Heard {
+        workspace: WorkspaceId(id(20)),
+        project: ProjectId(id(project)),
         work_item: WorkItemId(id(item)),
         comment: Spoken {
             id: CommentId(id(number)),
             author: Some(UserId(id(2))),
             html: html.to_owned(),
             parent: parent.map(id).map(CommentId),
-            written_at: Some(now),
-            changed_at: Some(now),
+            written_at: now,
+            changed_at: now,
             mark: None,
             foreign: false,
         },
         edited_from: None,
-    };
-    let begun = reception.place(&said(50, 20, 40, None, "@aileron hello")).await.unwrap().unwrap();
-    store.accept(begun, now, now).await.unwrap();
-    for (workspace, item, belongs) in [(20, 40, true), (20, 41, false), (21, 40, false)] {
-        let placed = reception.place(&said(51, workspace, item, Some(50), "and?")).await.unwrap();
-        assert_eq!(placed.is_some_and(|event| event.run.id == RunId(id(50))), belongs, "{workspace} {item}");
     }
+}
+
+#[tokio::test]
+async fn what_is_said_belongs_to_a_conversation_in_the_same_place_only() {
+    const HERE: (u128, u128) = (30, 40);
+    let home = TempDir::new().unwrap();
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(home.path()).unwrap().store);
+    let window = Duration::from_secs(900);
+    let reception = Reception::new(Arc::clone(&store), &config(UserId(id(1)), window));
+    let now = Timestamp::now();
+    let begun = reception.place(&said(50, HERE, None, "@aileron hello")).await.unwrap().unwrap();
+    store.accept(begun, now, now).await.unwrap();
+    let begun = Some(50);
+    for (place, parent, words, expected) in [
+        (HERE, begun, "and?", Some(50)),
+        (HERE, None, "and?", Some(50)),
+        (HERE, None, "@aileron stop", Some(50)),
+        // Another work item, and the same by way of another project.
+        ((30, 41), begun, "and?", None),
+        ((31, 40), begun, "and?", None),
+        ((31, 40), None, "and?", None),
+        ((31, 40), None, "@aileron stop", None),
+        ((30, 41), begun, "@aileron and?", Some(51)),
+        ((31, 40), begun, "@aileron and?", Some(51)),
+    ] {
+        let placed = reception.place(&said(51, place, parent, words)).await.unwrap();
+        let run = placed.map(|event| event.run.id.0.as_u128());
+        assert_eq!(run, expected, "{words} in {place:?}, reply to {parent:?}");
+    }
+    let taken = reception.place(&said(50, (30, 41), None, "@aileron and?")).await.unwrap();
+    assert_eq!(taken, None, "its own id is that of a conversation elsewhere");
     store.close().await;
 }
 
@@ -384,4 +410,48 @@ async fn what_follows_a_work_item_that_was_handed_over_is_found_without_its_webh
     assert_eq!(lost.statuses, [0]);
     app.serve().await;
     assert_eq!(assert_answered(&app.ended_times(run, 2).await), "B it is.");
+}
+
+#[tokio::test]
+async fn a_card_that_somebody_else_has_touched_is_approved_by_no_word() {
+    let raises = Turn::calls([("update_work_item", json!({"priority": "urgent"}))]);
+    let app = Channel::Comments
+        .setup()
+        .script([raises, Turn::says("It is urgent now.").when("raise")])
+        // The stand-in takes the card for unanswered after the first word, and no edit for one.
+        .tolerate("after every prompt had been answered")
+        .start()
+        .await;
+    let mentioned = app.mention("MOB-3", "raise this").await;
+    app.ended(mentioned.run).await;
+    let cards = || own_comments(&app, "MOB-3");
+    app.plane.rewrite(cards().last().unwrap().id, "luis", "May I say hello?", false);
+    app.plane.reply_beside(mentioned.run, AUTHOR, "approve").await;
+    let again = app.ended_times(mentioned.run, 2).await;
+    assert_eq!((again.status.as_str(), app.plane.priority(0, "MOB-3").as_str()), ("awaiting", "none"));
+    assert!(again.last_terminal().is_some_and(|card| card.body.contains("nobody else has touched my question")));
+    app.plane.reply_beside(mentioned.run, AUTHOR, "approve").await;
+    assert_answered(&app.ended_times(mentioned.run, 3).await);
+    assert_eq!(app.plane.priority(0, "MOB-3"), "urgent");
+}
+
+#[tokio::test]
+async fn a_card_may_be_answered_long_after_the_window_by_naming_one_of_its_options() {
+    let raises = Turn::calls([("update_work_item", json!({"priority": "urgent"}))]);
+    let app = Channel::Comments
+        .setup()
+        .script([raises, Turn::says("It is urgent now.").when("raise")])
+        .set("AILERON__PLANE__COMMENTS__REPLY_WINDOW_MINS", "0")
+        .start()
+        .await;
+    let mentioned = app.mention("MOB-3", "raise this").await;
+    app.ended(mentioned.run).await;
+    for (author, words) in [(AUTHOR, "yes"), ("bob", "Approve"), (AUTHOR, "I would approve")] {
+        app.plane.comment(0, "MOB-3", author, words);
+    }
+    app.fence().await;
+    assert_eq!(app.plane.priority(0, "MOB-3"), "none", "that may be said to anyone");
+    app.plane.reply_beside(mentioned.run, AUTHOR, "approve").await;
+    assert_answered(&app.ended_times(mentioned.run, 2).await);
+    assert_eq!(app.plane.priority(0, "MOB-3"), "urgent");
 }

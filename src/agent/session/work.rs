@@ -254,6 +254,7 @@ impl Session {
             asked_by: self.speakers.clone(),
             refused_someone: false,
             shown_at: None,
+            shown_as: None,
         };
         let next = match (Question::about(approval), question) {
             (Some(approval), asked) => {

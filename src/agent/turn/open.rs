@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{Cut, Drive, Flow, Squeeze};
 use crate::{
     agent::{
+        approval::{Approval, Decision},
         intake::in_written_order,
         journal::{Bound, Entry, PassedOver},
         narrator::Note,
@@ -18,6 +19,7 @@ use crate::{
         disposition::Disposition,
         ids::{UserId, WorkItemId},
     },
+    plane::PlaneError,
     store::{Release, StoreError},
 };
 
@@ -66,7 +68,12 @@ impl Drive<'_> {
             self.texts = texts;
             let skills = self.texts.chosen_skills(&prompts);
             let entitled = match (self.session.awaited_approval(), prompts.first()) {
-                (Some(approval), Some(reply)) => self.is_entitled(approval, reply.by).await,
+                (Some(approval), Some(reply)) if self.is_entitled(approval, reply.by).await => {
+                    match self.stands(approval, &reply.text).await {
+                        Ok(stands) => stands,
+                        Err(error) => return Ok(self.later(&error)),
+                    }
+                }
                 (_, _) => false,
             };
             let last_word = self.note_bots(prompts.iter().map(|said| said.by));
@@ -78,6 +85,28 @@ impl Drive<'_> {
         }
         self.record(entries, numbers).await?;
         Ok(Flow::Go)
+    }
+
+    /// Whether a word of approval can be meant for what was asked: the question stands there as it was posted.
+    /// Where people talk in comments anyone of the project can change it.
+    async fn stands(&self, approval: &Approval, reply: &str) -> Result<bool, PlaneError> {
+        let (Decision::Approved(_), Some(key)) = (approval.decision(reply), approval.shown_as) else {
+            return Ok(true);
+        };
+        let key = key.to_string();
+        let shown = match self.agent.plane.run_activities(self.run()).await {
+            Ok(shown) => shown,
+            Err(error) if error.disposition() == Disposition::TellModel => {
+                tracing::warn!(%error, "it cannot be seen whether a question stands; no word counts as an approval");
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        let stands = shown.iter().any(|activity| activity.step.as_ref() == Some(&key));
+        if !stands {
+            tracing::warn!("a question about changes is gone or was changed by somebody else; no word approves it");
+        }
+        Ok(stands)
     }
 
     /// Whether all that waits is by bots that had their answers here.
