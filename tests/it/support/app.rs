@@ -168,6 +168,11 @@ impl Setup {
         self
     }
 
+    /// Lets the agent change things without asking, and look soon what became of them.
+    pub(crate) fn may_write(self) -> Self {
+        self.set("AILERON__AGENT__WRITES", "allow").set("AILERON__PLANE__SETTLE_MS", "50")
+    }
+
     /// Lets pass what the stand-in Plane complains of where it says this.
     pub(crate) fn tolerate(mut self, violation: &'static str) -> Self {
         self.tolerated.push(violation);
@@ -275,6 +280,11 @@ impl TestApp {
     pub(crate) async fn webhook(&self, event: &str, body: &str) -> u16 {
         let signature = http::sign(WEBHOOK_SECRET, body.as_bytes());
         self.plane.deliver_raw(&[("X-Plane-Event", event), ("X-Plane-Signature", &signature)], body.into()).await
+    }
+
+    /// What the model was told of its tools, as of the last call.
+    pub(crate) fn told(&self) -> String {
+        self.model.requests().last().expect("a call of the model").texts("tool").join("\n")
     }
 
     /// Maya mentions the agent in a work item of the first workspace.
