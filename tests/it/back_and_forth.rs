@@ -13,7 +13,7 @@ async fn play(calls: impl IntoIterator<Item = (&'static str, Value)>) -> (TestAp
     let app = TestApp::setup().may_write().script(turns.into_iter().chain([Turn::says("Done.")])).start().await;
     let run = app.mention("MOB-3", "see to it").await.run;
     assert_answered(&app.ended(run).await);
-    let told = app.model.requests().last().expect("a call of the model").texts("tool");
+    let told = app.results();
     (app, told)
 }
 

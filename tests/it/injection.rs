@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use aileron::sandbox::{Delivery, Mention, Place, RunPicture, Sandbox};
+use aileron::sandbox::{Place, RunPicture, Sandbox};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
@@ -179,17 +179,12 @@ fn escaped(text: &str) -> String {
 async fn play(app: &TestApp, staged: Staged, asker: &str) -> (Staged, RunPicture) {
     let name = &staged.case.name;
     if staged.case.place == "earlier" {
-        let said = say(app, GUEST, &staged.item, &format!("{} [before {name}]", staged.case.words())).await;
+        let said = app.mention_as(GUEST, &staged.item, &format!("{} [before {name}]", staged.case.words())).await;
         app.ended(said).await;
     }
-    let run = say(app, asker, &staged.item, &format!("what is this about? [case {name}]")).await;
+    let run = app.mention_as(asker, &staged.item, &format!("what is this about? [case {name}]")).await;
     let picture = app.ended(run).await;
     (staged, picture)
-}
-
-async fn say(app: &TestApp, author: &str, item: &str, text: &str) -> aileron::domain::ids::RunId {
-    let mention = Mention { author: author.to_owned(), delivery: Delivery::default(), ..Mention::new(item, text) };
-    app.plane.mention(mention).await.run
 }
 
 /// What a model does that obeys: looks at what the case is about, does as it is told, and says so.
