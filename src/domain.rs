@@ -14,6 +14,7 @@ pub mod picture;
 pub mod plans;
 pub mod role;
 pub mod talk;
+pub mod touched;
 pub mod usage;
 pub mod work_item;
 pub mod write;

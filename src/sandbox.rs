@@ -249,11 +249,12 @@ impl Sandbox {
         }
     }
 
-    /// A work item's comments, oldest first.
+    /// A work item's comments, oldest first. It may be in the archive.
     #[must_use]
     pub fn comments(&self, workspace: usize, work_item: &str) -> Vec<CommentPicture> {
         let world = self.shared.lock();
-        let found = world.workspaces.get(workspace).and_then(|workspace| workspace.item_by_key(work_item));
+        let home = world.workspaces.get(workspace);
+        let found = home.and_then(|home| home.item_by_key(work_item).or_else(|| home.archived_by_key(work_item)));
         let (_, item) = known(found.ok_or_else(|| Unknown::WorkItem(work_item.to_owned())));
         item.comments.iter().map(|comment| item.picture_of(comment, world.name_of(comment.actor))).collect()
     }

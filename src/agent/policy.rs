@@ -34,7 +34,7 @@ pub struct Case<'a> {
     pub standing: Option<Standing>,
     /// It takes back a change of the agent's own.
     pub is_undo: bool,
-    /// This turn has set one of the same fields before.
+    /// This turn has set the same field before, or put or taken the same thing.
     pub again: bool,
     /// A person's word on exactly this change is there; the turn that proposed it has counted it.
     pub approved: bool,
@@ -86,7 +86,7 @@ fn denial(config: &WritesConfig, case: &Case<'_>) -> Option<String> {
     }
     if case.again && !case.is_undo {
         return Some(
-            "This turn has changed the same field already. Do not change it back and forth; tell the person what you \
+            "This turn has changed the same thing already. Do not change it back and forth; tell the person what you \
              would do."
                 .to_owned(),
         );

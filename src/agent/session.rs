@@ -40,7 +40,7 @@ use super::{
 use crate::domain::{
     activity::Draft,
     ids::{RunId, UserId},
-    write::Touched,
+    touched::Touched,
 };
 
 /// How often the same call with the same arguments is carried out in one turn.
@@ -66,7 +66,8 @@ pub struct Session {
     intended_calls: HashSet<(String, String)>,
     /// How many changes this turn has made or proposed.
     changes: u32,
-    /// What this turn has set, or is about to: a second time would be going back and forth.
+    /// What this turn has set, put somewhere or taken away, or is about to: a second time would be going back
+    /// and forth.
     touched: Vec<Touched>,
     /// Who spoke in this turn, as far as Plane says.
     speakers: Vec<UserId>,

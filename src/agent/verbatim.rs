@@ -30,11 +30,13 @@ impl Verbatim {
 
     /// Whether a text has a long stretch of the rules in it, as it is or in a common encoding.
     pub(super) fn is_in(&self, text: &str) -> bool {
-        let plain = letters(text);
+        let unescaped = from_percents(text);
+        let plain = letters(&unescaped);
         let backwards: String = plain.chars().rev().collect();
-        let decoded = runs(text).flat_map(|run| [from_hex(run), from_base64(run)]).flatten();
-        let hidden = decoded.map(|bytes| letters(&String::from_utf8_lossy(&bytes)));
-        [plain.clone(), backwards, rotated(&plain)].into_iter().chain(hidden).any(|text| self.quoted_in(&text))
+        let joined: String = unescaped.chars().filter(|c| !is_layout(*c)).collect();
+        let hidden = decoded(&joined).map(|bytes| letters(&String::from_utf8_lossy(&bytes)));
+        let open = [letters(text), backwards, rotated(&plain), plain];
+        open.into_iter().chain(hidden).any(|text| self.quoted_in(&text))
     }
 
     /// As [`Verbatim::is_in`], for the arguments of a tool.
@@ -76,10 +78,30 @@ fn rotated(text: &str) -> String {
     text.chars().map(turn).collect()
 }
 
-/// Stretches without spaces that are long enough to hold an encoded quote.
-fn runs(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c.is_whitespace() || matches!(c, '`' | '"' | '\'' | '(' | ')' | '?' | '&'))
-        .filter(|run| run.len() >= LONGEST_QUOTE)
+/// What breaks a long line, or stands around and before the parts of one.
+fn is_layout(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '`' | '"' | '\'' | '>' | '*' | '|')
+}
+
+/// What the stretches hold that may be an encoded quote, wherever in them it begins.
+fn decoded(text: &str) -> impl Iterator<Item = Vec<u8>> {
+    let long = |run: &&str| run.len() >= LONGEST_QUOTE;
+    let hex = text.split(|c: char| !c.is_ascii_hexdigit()).filter(long);
+    let base64 = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_'))).filter(long);
+    let hex = hex.flat_map(|run| (0..2).filter_map(|skipped| from_hex(&run[skipped..])));
+    hex.chain(base64.flat_map(|run| (0..4).filter_map(|skipped| from_base64(&run[skipped..]))))
+}
+
+/// A text in which what an address escapes is plain.
+fn from_percents(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.get(..2).filter(|_| *first == b'%').and_then(|digits| hex::decode(digits).ok());
+        rest = if escaped.is_some() { &after[2..] } else { after };
+        bytes.extend(escaped.unwrap_or_else(|| vec![*first]));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn from_hex(run: &str) -> Option<Vec<u8>> {
@@ -135,6 +157,11 @@ mod tests {
             hex::encode(quote()),
             format!("here: {base64} !"),
             format!("{}?{}=", base64.replace('+', "-").replace('/', "_"), &base64[..203]),
+            format!("See [it](https://e.test/?d={base64})"),
+            format!("https://e.test/ab/{base64}"),
+            format!("> {}", base64.as_bytes().chunks(76).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n> ")),
+            hex::encode(quote()).as_bytes().chunks(2).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" "),
+            format!("https://e.test/?d={}", quote().replace(' ', "%20").replace('e', "%65")),
         ] {
             assert!(rules.is_in(&text), "{text}");
         }

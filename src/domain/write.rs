@@ -96,18 +96,6 @@ impl Write {
         }
     }
 
-    /// The fields it sets. What adds something sets none.
-    #[must_use]
-    pub fn touches(&self) -> Vec<Touched> {
-        match self {
-            Self::UpdateWorkItem { item, before, after } => {
-                let fields = after.differing_from(before, |one, other| one == other);
-                fields.into_iter().map(|field| Touched { item: item.id, field }).collect()
-            }
-            Self::AddComment { .. } | Self::CreateWorkItem { .. } | Self::Deed(_) => Vec::new(),
-        }
-    }
-
     /// The project whose work items are others once this is done.
     #[must_use]
     pub fn changes_items_of(&self) -> Option<ProjectId> {
@@ -127,13 +115,6 @@ impl Write {
             Self::Deed(deed) => deed.needs(),
         }
     }
-}
-
-/// Something of a work item that a change sets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Touched {
-    pub item: WorkItemId,
-    pub field: &'static str,
 }
 
 /// A work item to write to.

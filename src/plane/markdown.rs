@@ -163,7 +163,7 @@ impl<'a> Link<'a> {
 }
 
 /// Where an address leads, in brackets, if the words do not tell.
-fn untold(words: &str, address: &str) -> Option<String> {
+pub(crate) fn untold(words: &str, address: &str) -> Option<String> {
     let url = url::Url::parse(address.trim()).ok()?;
     let is_mail = url.scheme() == "mailto";
     let place = if is_mail { url.path().to_owned() } else { url.host_str()?.to_owned() };

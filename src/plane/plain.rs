@@ -33,7 +33,10 @@ pub fn calling_nobody(text: &str) -> String {
         } else {
             !out.ends_with(char::is_alphanumeric) && everybody(&from[mark..])
         };
-        if !is_call {
+        if is_call {
+            // One mark less of several would be the call itself.
+            out.truncate(out.trim_end_matches(['@', '＠']).len());
+        } else {
             out.push_str(&from[..mark]);
         }
         rest = &from[mark..];
@@ -84,7 +87,7 @@ mod tests {
         for (text, expected) in [
             ("@everyone, @Here: look", "everyone, Here: look"),
             ("<!channel> (@all)", "<channel> (all)"),
-            ("@@all ＠everyone", "@all everyone"),
+            ("@@all ＠@＠everyone", "all everyone"),
         ] {
             assert_eq!(calling_nobody(text), expected);
         }

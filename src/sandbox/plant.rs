@@ -7,10 +7,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    Sandbox, Unknown, known,
+    Sandbox, Unknown, known, tracker,
     world::{Attachment, Comment, External, Item, Label, Link, Page, Person, Project, State, World},
 };
-use crate::domain::ids::{CommentId, LabelId, PageId, ProjectId, StateId, UserId, WorkItemId};
+use crate::domain::ids::{CommentId, LabelId, PageId, ProjectId, StateId, UserId};
 
 /// Where somebody's words stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,19 +200,20 @@ fn whole(world: &World) -> Vec<String> {
         lines.push(format!("{}: people {:?}", home.slug, people.collect::<Vec<_>>()));
         for project in &home.projects {
             let head = |rest: String| format!("{}: {rest}", project.identifier);
-            let labels = project.labels.iter().map(|label| label.name.as_str()).collect::<Vec<_>>();
             let states = project.states.iter().map(|state| state.name.as_str()).collect::<Vec<_>>();
-            lines.push(head(format!("{:?}, labels {labels:?}, states {states:?}", project.name)));
-            lines.extend(project.pages().map(|page| head(format!("page {:?} {:?}", page.name, page.html))));
+            let plans = project.cycles.iter().map(|cycle| &cycle.name).chain(project.modules.iter().map(|it| &it.name));
+            lines.push(head(format!("{:?}, states {states:?}, plans {:?}", project.name, plans.collect::<Vec<_>>())));
+            lines.extend(project.labels.iter().map(|label| head(format!("label {}", label.name))));
+            lines.extend(project.pages().map(|page| head(format!("page {} {}", page.name, page.html))));
             lines.extend(project.intake.iter().map(|record| {
                 let (name, decided) = (&record.item.name, (record.status, &record.snoozed_till, record.duplicate_to));
                 head(format!("intake {name:?} {decided:?}"))
             }));
-            let keys = |ids: &[WorkItemId]| ids.iter().map(|id| world.key_of(*id)).collect::<Vec<_>>();
-            let cycles = project.cycles.iter().map(|cycle| format!("{} {:?}", cycle.name, keys(&cycle.items)));
-            let modules = project.modules.iter().map(|module| format!("{} {:?}", module.name, keys(&module.items)));
-            lines.extend(cycles.chain(modules).map(head));
-            for item in project.items.iter().chain(&project.archived) {
+            for item in &project.items {
+                of_item(world, home, project, item, &mut lines);
+            }
+            for item in &project.archived {
+                lines.push(format!("{}: archived", project.key_of(item)));
                 of_item(world, home, project, item, &mut lines);
             }
         }
@@ -230,11 +231,12 @@ fn of_item(world: &World, home: &super::world::Workspace, project: &Project, ite
     lines.push(format!("{key}: {fields}"));
     let comments = item.comments.iter().filter(|comment| comment.run.is_none());
     lines.extend(
-        comments.map(|comment| format!("{key}: comment by {}: {:?}", world.name_of(comment.actor), comment.html)),
+        comments.map(|comment| format!("{key}: comment by {}: {}", world.name_of(comment.actor), comment.html)),
     );
     lines.extend(item.links.iter().map(|link| format!("{key}: link {} {}", link.title, link.url)));
     lines.extend(item.attachments.iter().map(|file| format!("{key}: file {}", file.name)));
     lines.extend(item.relations.iter().map(|(kind, other)| format!("{key}: {kind} {}", world.key_of(*other))));
+    lines.extend(tracker::groups_of(project, item.id).map(|name| format!("{key}: in {name}")));
     lines.extend(
         item.history.iter().map(|change| format!("{key}: log {:?} {:?} {:?}", change.verb, change.field, change.new)),
     );

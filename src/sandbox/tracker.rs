@@ -11,7 +11,7 @@ use super::{
     talk::Unknown,
     world::{External, Item, Person, Project, World},
 };
-use crate::domain::ids::{RunId, UserId};
+use crate::domain::ids::{RunId, UserId, WorkItemId};
 
 impl super::Sandbox {
     /// A person of a workspace, or the agent's bot, has this role from now on: 5 guest, 15 member, 20 admin.
@@ -102,10 +102,14 @@ pub(super) fn written_by(world: &World, run: RunId) -> Option<String> {
 fn around(world: &World, project: &Project, item: &Item) -> Vec<String> {
     let links = item.links.iter().map(|link| format!("link {}", link.url));
     let relations = item.relations.iter().map(|(kind, other)| format!("{kind} {}", world.key_of(*other)));
-    let cycles = project.cycles.iter().filter(|cycle| cycle.items.contains(&item.id));
-    let modules = project.modules.iter().filter(|module| module.items.contains(&item.id));
-    let names = cycles.map(|cycle| cycle.name.clone()).chain(modules.map(|module| module.name.clone()));
-    links.chain(relations).chain(names.map(|name| format!("in {name}"))).collect()
+    links.chain(relations).chain(groups_of(project, item.id).map(|name| format!("in {name}"))).collect()
+}
+
+/// The names of the cycles and modules a work item is in.
+pub(super) fn groups_of(project: &Project, item: WorkItemId) -> impl Iterator<Item = &str> {
+    let cycles = project.cycles.iter().filter(move |cycle| cycle.items.contains(&item));
+    let modules = project.modules.iter().filter(move |module| module.items.contains(&item));
+    cycles.map(|cycle| cycle.name.as_str()).chain(modules.map(|module| module.name.as_str()))
 }
 
 fn fields(world: &World, project: &Project, item: &Item) -> String {

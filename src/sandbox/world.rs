@@ -299,6 +299,12 @@ impl Workspace {
         all.into_iter().find(|(project, item)| project.key_of(item) == key)
     }
 
+    /// What is in an archive, by key.
+    pub(super) fn archived_by_key(&self, key: &str) -> Option<(&Project, &Item)> {
+        let all = self.projects.iter().flat_map(|project| project.archived.iter().map(move |item| (project, item)));
+        all.into_iter().find(|(project, item)| project.key_of(item) == key)
+    }
+
     pub(super) fn seed(&self) -> Option<Seed> {
         let project = self.projects.first()?;
         Some(Seed {

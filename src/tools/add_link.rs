@@ -6,9 +6,12 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{Told, ToolCx, ToolError, WriteTool, describe, item_change, write::item_here};
-use crate::domain::{
-    deed::Deed,
-    write::{PlannedWrite, Write},
+use crate::{
+    domain::{
+        deed::Deed,
+        write::{PlannedWrite, Write},
+    },
+    plane::markdown::untold,
 };
 
 const ADDRESS_LIMIT_CHARS: usize = 2_000;
@@ -43,7 +46,7 @@ impl WriteTool for AddLink {
     async fn plan(&self, args: Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError> {
         let bad = |message: String| ToolError::BadArguments { tool: Self::NAME, message };
         let url = address(&args.url).map_err(bad)?;
-        let title = describe::words(args.title.as_deref().unwrap_or_default());
+        let title = telling(describe::name(args.title.as_deref().unwrap_or_default()), &url);
         if title.chars().count() > TITLE_LIMIT_CHARS {
             return Err(bad(format!("title must have at most {TITLE_LIMIT_CHARS} characters")));
         }
@@ -59,6 +62,20 @@ impl WriteTool for AddLink {
             write: Write::Deed(Deed::AddLink { item: target, url, title }),
         })
     }
+}
+
+/// A title that reads like an address leads where it says, or tells where it leads.
+fn telling(mut title: String, url: &str) -> String {
+    if title.split_whitespace().any(reads_as_address) {
+        title.push_str(&untold(&title, url).unwrap_or_default());
+    }
+    title
+}
+
+fn reads_as_address(word: &str) -> bool {
+    let host = word.split('/').next().unwrap_or_default().trim_end_matches(|c: char| !c.is_alphanumeric());
+    let end = host.rsplit_once('.').filter(|(name, _)| name.ends_with(char::is_alphanumeric)).map(|(_, end)| end);
+    word.contains("://") || end.is_some_and(|end| end.chars().count() >= 2 && end.chars().all(char::is_alphabetic))
 }
 
 /// The address as it is sent, or why it can be none.
@@ -80,6 +97,20 @@ fn address(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_title_that_reads_like_an_address_tells_where_it_leads() {
+        for (title, shown) in [
+            ("", ""),
+            ("CI run 7, v2.1", "CI run 7, v2.1"),
+            ("ci.example", "ci.example"),
+            ("https://ci.example/run", "https://ci.example/run"),
+            ("https://app.plane.so/login", "https://app.plane.so/login (ci.example)"),
+            ("Sign in: app.plane.so.", "Sign in: app.plane.so. (ci.example)"),
+        ] {
+            assert_eq!(telling(title.to_owned(), "https://ci.example/run"), shown);
+        }
+    }
 
     #[test]
     fn only_an_address_of_the_web_is_linked() {

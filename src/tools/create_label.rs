@@ -46,7 +46,7 @@ impl WriteTool for CreateLabel {
 
     async fn plan(&self, args: Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError> {
         let project = target::current_project(cx)?;
-        let name = describe::words(&args.name);
+        let name = describe::name(&args.name);
         if name.is_empty() || name.chars().count() > NAME_LIMIT_CHARS {
             let message = format!("name must have between 1 and {NAME_LIMIT_CHARS} characters");
             return Err(ToolError::BadArguments { tool: Self::NAME, message });

@@ -37,7 +37,7 @@ impl WriteTool for CreatePage {
 
     async fn plan(&self, args: Args, cx: &ToolCx<'_>) -> Result<PlannedWrite, ToolError> {
         let project = target::current_project(cx)?;
-        let (name, text) = (describe::words(&args.name), args.text.trim());
+        let (name, text) = (describe::name(&args.name), args.text.trim());
         for (field, length, most) in
             [("name", name.chars().count(), NAME_LIMIT_CHARS), ("text", text.chars().count(), TEXT_LIMIT_CHARS)]
         {

@@ -8,7 +8,10 @@ use crate::{
         ids::UserId,
         work_item::{Change, Comment, Person, WorkItem},
     },
-    plane::html,
+    plane::{
+        html,
+        plain::{calling_nobody, without_hidden},
+    },
 };
 
 /// Longest value shown of a change.
@@ -160,6 +163,13 @@ pub fn row(item: &WorkItem, when: &When) -> String {
 #[must_use]
 pub fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What something is to be called: in one line, with nothing in it that people cannot see and nothing that
+/// calls everybody.
+#[must_use]
+pub fn name(text: &str) -> String {
+    words(&calling_nobody(&without_hidden(text)))
 }
 
 /// Text without line breaks, so that a name cannot look like a further line.

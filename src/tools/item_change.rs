@@ -105,7 +105,7 @@ impl Change<'_> {
     async fn texts(&mut self, wanted: &Wanted, project: ProjectId, cx: &ToolCx<'_>) -> Result<(), ToolError> {
         let bad = |message: String| Err(ToolError::BadArguments { tool: wanted.tool, message });
         if let Some(name) = &wanted.name {
-            let name = describe::words(name);
+            let name = describe::name(name);
             if name.is_empty() || name.chars().count() > NAME_LIMIT_CHARS {
                 return bad(format!("name must have between 1 and {NAME_LIMIT_CHARS} characters"));
             }

@@ -1,6 +1,6 @@
 //! Changes that wait for a person's word, what those may do who ask, and taking changes back.
 
-use aileron::sandbox::{Mention, RecordedRequest, RunPicture, Status};
+use aileron::sandbox::{RecordedRequest, RunPicture, Status};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -31,11 +31,6 @@ fn raises(priority: &str) -> Turn {
     Turn::calls([("update_work_item", json!({"priority": priority, "reason": "it stops a purchase"}))])
 }
 
-/// What the model was told of its tools in the last call.
-fn told(app: &TestApp) -> String {
-    app.model.requests().last().expect("a call of the model").texts("tool").join("\n")
-}
-
 fn changes(app: &TestApp) -> usize {
     let changing = |method: &str| matches!(method, "PATCH" | "POST" | "DELETE");
     let of_run = |path: &str| path.contains("/runs/") || path.contains("/auth/");
@@ -51,10 +46,6 @@ fn changes(app: &TestApp) -> usize {
 
 fn priority(app: &TestApp, key: &str) -> String {
     app.plane.priority(0, key)
-}
-
-async fn mention_as(app: &TestApp, author: &str, work_item: &str, text: &str) -> aileron::domain::ids::RunId {
-    app.plane.mention(Mention { author: author.to_owned(), ..Mention::new(work_item, text) }).await.run
 }
 
 fn card(picture: &RunPicture) -> String {
@@ -97,7 +88,7 @@ async fn a_card_tells_what_would_change_and_why_and_nothing_happens_before_the_w
     let picture = app.ended_times(run, 2).await;
     assert_answered(&picture);
     assert_eq!((priority(&app, "MOB-3").as_str(), changes(&app)), ("urgent", 2));
-    assert!(told(&app).contains("Done: Change MOB-3."), "{}", told(&app));
+    assert!(app.told().contains("Done: Change MOB-3."), "{}", app.told());
 }
 
 async fn a_word_that_asks_for_something_else_goes_back_to_the_model_and_makes_a_new_card(channel: Channel) {
@@ -108,7 +99,7 @@ async fn a_word_that_asks_for_something_else_goes_back_to_the_model_and_makes_a_
     app.reply(run, "yes, but make it medium").await;
     let second = card(&app.ended_times(run, 2).await);
     assert!(second.contains("→ medium"), "{second}");
-    assert!(told(&app).contains("yes, but make it medium"));
+    assert!(app.told().contains("yes, but make it medium"));
     assert_eq!(changes(&app), 0);
     app.reply(run, "1").await;
     assert_answered(&app.ended_times(run, 3).await);
@@ -123,7 +114,7 @@ async fn what_changed_while_the_card_waited_is_noticed_and_asked_again(channel: 
     app.reply(run, "approve").await;
     let second = card(&app.ended_times(run, 2).await);
     assert!(second.contains("low → urgent"), "{second}");
-    assert!(told(&app).contains("since the person approved it things have changed"), "{}", told(&app));
+    assert!(app.told().contains("since the person approved it things have changed"), "{}", app.told());
     assert_eq!(changes(&app), 0);
     app.reply(run, "approve").await;
     assert_answered(&app.ended_times(run, 3).await);
@@ -186,9 +177,9 @@ async fn a_guest_may_have_a_comment_written_and_nothing_changed() {
         ])
         .start()
         .await;
-    let run = mention_as(&app, "luis", "MOB-3", "raise this").await;
+    let run = app.mention_as("luis", "MOB-3", "raise this").await;
     assert_answered(&app.ended(run).await);
-    assert_eq!(told(&app).matches("guest of this project").count(), 2, "{}", told(&app));
+    assert_eq!(app.told().matches("guest of this project").count(), 2, "{}", app.told());
     assert_eq!(changes(&app), 1);
 }
 
@@ -210,7 +201,7 @@ async fn a_project_the_asker_cannot_see_is_not_there() {
     app.model.then(looks());
     let run = app.mention("MOB-3", "look at OPS-1").await.run;
     assert_answered(&app.ended(run).await);
-    let seen = told(&app);
+    let seen = app.told();
     for secret in ["periwinkle", "Rotate", "OPS-1:"] {
         assert!(!seen.contains(secret), "{secret} is told:\n{seen}");
     }
@@ -218,9 +209,9 @@ async fn a_project_the_asker_cannot_see_is_not_there() {
     assert_eq!(changes(&app), 0);
 
     app.model.then(looks());
-    let run = mention_as(&app, "ada", "MOB-3", "look at OPS-1").await;
+    let run = app.mention_as("ada", "MOB-3", "look at OPS-1").await;
     assert_answered(&app.ended(run).await);
-    let seen = told(&app);
+    let seen = app.told();
     assert!(seen.contains("periwinkle") && seen.contains("OPS-1: Rotate"), "{seen}");
     assert_eq!(changes(&app), 1);
 }
@@ -239,9 +230,9 @@ async fn what_a_change_read_of_another_project_is_not_told_to_who_comes_later() 
         Turn::says("There was nothing to take away."),
         Turn::says("That stays with Ada."),
     ]);
-    let run = mention_as(&app, "ada", "MOB-3", "no longer relate it").await;
+    let run = app.mention_as("ada", "MOB-3", "no longer relate it").await;
     assert_answered(&app.ended(run).await);
-    assert_eq!(told(&app).matches("OPS-1").count(), 2, "{}", told(&app));
+    assert_eq!(app.told().matches("OPS-1").count(), 2, "{}", app.told());
     app.plane.reply(run, "maya", "what did you find?").await;
     assert_answered(&app.ended_times(run, 2).await);
     let seen = app.model.requests().pop().expect("a call of the model").texts("tool").join("\n");
@@ -275,7 +266,7 @@ async fn a_dry_run_tells_and_changes_nothing() {
         .await;
     let run = app.mention("MOB-3", "raise this").await.run;
     assert_answered(&app.ended(run).await);
-    assert!(told(&app).contains("Dry run: nothing was changed") && told(&app).contains("→ urgent"), "{}", told(&app));
+    assert!(app.told().contains("Dry run: nothing was changed") && app.told().contains("→ urgent"), "{}", app.told());
     assert_eq!(changes(&app), 0);
 }
 
@@ -288,7 +279,7 @@ async fn the_switch_stops_all_changes_at_once_even_approved_ones() {
     assert!(off.status.success() && off.stdout.contains("off"), "{}", off.stderr);
     app.reply(run, "approve").await;
     assert_answered(&app.ended_times(run, 2).await);
-    assert!(told(&app).contains("switched all changes off"), "{}", told(&app));
+    assert!(app.told().contains("switched all changes off"), "{}", app.told());
     assert_eq!(changes(&app), 0);
     assert!(app.command(&["writes"]).await.stdout.contains("off"));
     assert!(app.command(&["writes", "on"]).await.status.success());
@@ -312,11 +303,11 @@ async fn a_turn_and_a_day_have_their_bounds() {
         .await;
     let run = app.mention("MOB-3", "three comments").await.run;
     assert_answered(&app.ended(run).await);
-    assert!(told(&app).contains("2 changes already"), "{}", told(&app));
+    assert!(app.told().contains("2 changes already"), "{}", app.told());
     app.model.then([Turn::calls([comment("three"), comment("four")]), Turn::says("One more.")]);
     app.reply(run, "the others").await;
     assert_answered(&app.ended_times(run, 2).await);
-    assert!(told(&app).contains("3 changes were made today"), "{}", told(&app));
+    assert!(app.told().contains("3 changes were made today"), "{}", app.told());
     assert_eq!(changes(&app), 3);
 }
 
@@ -330,7 +321,7 @@ async fn one_turn_does_not_change_a_field_back_and_forth() {
         .await;
     let run = app.mention("MOB-3", "raise this").await.run;
     assert_answered(&app.ended(run).await);
-    assert!(told(&app).contains("back and forth"), "{}", told(&app));
+    assert!(app.told().contains("back and forth"), "{}", app.told());
     assert_eq!(priority(&app, "MOB-3"), "urgent");
 }
 
@@ -364,7 +355,7 @@ async fn undo_puts_back_what_nobody_has_changed_since_and_says_what_it_left() {
     assert!(asked.contains("Take back: New work item") && asked.contains("Take back: Comment"), "{asked}");
     app.reply(run, "approve all").await;
     assert_answered(&app.ended_times(run, 3).await);
-    let told = told(&app);
+    let told = app.told();
     assert!(told.contains("(not priority: changed since)"), "{told}");
     assert_eq!((priority(&app, "MOB-3").as_str(), says_begun(&app)), ("low", 0));
     assert_eq!(app.plane.workspace(0).work_items.len(), items);
@@ -372,7 +363,7 @@ async fn undo_puts_back_what_nobody_has_changed_since_and_says_what_it_left() {
     app.model.then([Turn::calls([("undo", json!({"everything": true}))]), Turn::says("Nothing is left.")]);
     app.reply(run, "undo everything").await;
     app.ended_times(run, 4).await;
-    assert!(self::told(&app).contains("nothing to take back"), "{}", self::told(&app));
+    assert!(app.told().contains("nothing to take back"), "{}", app.told());
 }
 
 #[tokio::test]
@@ -408,7 +399,7 @@ async fn an_error_of_the_ending_is_none_of_an_approval() {
     app.reply(run, "reject").await;
     let picture = app.ended_times(run, 2).await;
     assert_ended(&picture, "response", "completed");
-    assert!(told(&app).contains("the person rejected"), "{}", told(&app));
+    assert!(app.told().contains("the person rejected"), "{}", app.told());
     assert_eq!(changes(&app), 0);
 }
 
@@ -451,12 +442,12 @@ async fn another_bot_is_answered_three_times_told_so_once_and_then_left_alone() 
     app.plane.add_bot(0, "robo");
     for number in 1..=3 {
         app.model.then([Turn::says("And you?")]);
-        let run = mention_as(&app, "robo", "MOB-3", &format!("question {number}")).await;
+        let run = app.mention_as("robo", "MOB-3", &format!("question {number}")).await;
         assert_eq!(assert_answered(&app.ended(run).await), "And you?");
     }
-    let last = mention_as(&app, "robo", "MOB-3", "question 4").await;
+    let last = app.mention_as("robo", "MOB-3", "question 4").await;
     assert!(assert_answered(&app.ended(last).await).contains("leave it at that"));
-    let ignored = mention_as(&app, "robo", "MOB-3", "question 5").await;
+    let ignored = app.mention_as("robo", "MOB-3", "question 5").await;
     app.plane.reply(last, "robo", "question 6").await;
     app.fence().await;
     assert_eq!(app.plane.run(ignored).terminal_count(), 0, "{}", app.plane.run(ignored).to_text());
@@ -492,7 +483,7 @@ async fn an_approved_text_may_mention_people() {
     app.ended(run).await;
     app.reply(run, "approve").await;
     assert_answered(&app.ended_times(run, 2).await);
-    assert_eq!(changes(&app), 1, "{}", told(&app));
+    assert_eq!(changes(&app), 1, "{}", app.told());
 }
 
 #[tokio::test]

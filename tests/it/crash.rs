@@ -22,12 +22,12 @@ use crate::support::{
 
 /// What the model says beside its calls. It is shown or not, depending on how soon it comes after the
 /// thought before, and so the undisturbed run need not show it.
-const BESIDE_CALLS: &[&str] = &[
-    "thought: I look it up.",
-    "thought: I put it in order.",
-    // So is a call that a stop overtakes.
-    r#"action {"arguments":{"key":"MOB-1"},"tool":"read_work_item"}"#,
-];
+const BESIDE_CALLS: &[&str] = &["thought: I look it up.", "thought: I put it in order."];
+
+/// In this scenario the stop may be seen before the call's action has its turn to be shown, and what is not
+/// shown by then never is. The undisturbed run need not show it either.
+const OVERTAKEN: (&str, &str) =
+    ("a stop that nobody tells of", r#"action {"arguments":{"key":"MOB-1"},"tool":"read_work_item"}"#);
 
 /// So many tokens are never used up.
 const WIDE: u32 = 1_000_000;
@@ -422,8 +422,9 @@ async fn point(world: &World, scenario: &Scenario, undisturbed: &Played, number:
         faults.push(format!("the tracker is another:\n{}instead of\n{}", played.written, undisturbed.written));
     }
     let known = progress(&undisturbed.picture);
+    let may_be_shown = |shown: &str| BESIDE_CALLS.contains(&shown) || (scenario.name, shown) == OVERTAKEN;
     let strange = progress(&played.picture).into_iter();
-    let strange = strange.filter(|shown| !known.contains(shown) && !BESIDE_CALLS.contains(&shown.as_str()));
+    let strange = strange.filter(|shown| !known.contains(shown) && !may_be_shown(shown));
     faults.extend(strange.map(|shown| format!("unknown progress {shown}")));
     let violations = world.plane.violations();
     let ours = violations.into_iter().filter(|violation| violation.contains(&played.picture.id.to_string()));

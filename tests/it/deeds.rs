@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aileron::sandbox::{Breakage, Fault, Mention, Status};
+use aileron::sandbox::{Breakage, Fault, Status};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -12,24 +12,15 @@ use crate::support::{
     picture::assert_answered,
 };
 
-fn may_write() -> Setup {
-    TestApp::setup().set("AILERON__AGENT__WRITES", "allow").set("AILERON__PLANE__SETTLE_MS", "50")
-}
-
-/// What the model was told of its tools in the last call.
-fn told(app: &TestApp) -> String {
-    app.model.requests().last().expect("a call of the model").texts("tool").join("\n")
-}
-
 /// The project's admin asks on MOB-3, and approves what needs it.
 async fn ask(app: &TestApp, text: &str) {
-    let mentioned = app.plane.mention(Mention { author: "ada".to_owned(), ..Mention::new("MOB-3", text) }).await;
+    let run = app.mention_as("ada", "MOB-3", text).await;
     let mut ends = 1;
-    let mut picture = app.ended(mentioned.run).await;
+    let mut picture = app.ended(run).await;
     while picture.status == Status::Awaiting {
-        app.plane.reply(mentioned.run, "ada", "yes").await;
+        app.plane.reply(run, "ada", "yes").await;
         ends += 1;
-        picture = app.ended_times(mentioned.run, ends).await;
+        picture = app.ended_times(run, ends).await;
     }
     assert_answered(&picture);
 }
@@ -39,7 +30,7 @@ async fn play(setup: Setup, calls: Vec<(&'static str, Value)>) -> (TestApp, Stri
     let turns: Vec<_> = calls.into_iter().map(|call| Turn::calls([call])).collect();
     let app = setup.script(turns.into_iter().chain([Turn::says("Done.")])).start().await;
     ask(&app, "see to it").await;
-    let told = told(&app);
+    let told = app.told();
     (app, told)
 }
 
@@ -56,7 +47,7 @@ fn assert_told(told: &str, expected: &[&str]) {
 #[tokio::test]
 async fn relations_are_set_and_taken_away_under_their_own_words() {
     let (app, told) = play(
-        may_write(),
+        TestApp::setup().may_write(),
         vec![
             ("relate_work_items", json!({"relation": "blocked by", "other": "MOB-10"})),
             ("relate_work_items", json!({"work_item": "MOB-10", "relation": "blocks", "other": "MOB-3"})),
@@ -86,7 +77,7 @@ async fn relations_are_set_and_taken_away_under_their_own_words() {
 #[tokio::test]
 async fn links_and_labels_are_made_once_and_what_is_there_is_named() {
     let (app, told) = play(
-        may_write(),
+        TestApp::setup().may_write(),
         vec![
             ("add_link", json!({"url": "https://ci.example/run/7", "title": "CI run"})),
             ("add_link", json!({"url": "https://ci.example/run/7"})),
@@ -116,7 +107,7 @@ async fn links_and_labels_are_made_once_and_what_is_there_is_named() {
 #[tokio::test]
 async fn only_comments_of_its_own_are_changed_or_deleted() {
     let (app, told) = play(
-        may_write(),
+        TestApp::setup().may_write(),
         vec![
             ("add_comment", json!({"work_item": "MOB-1", "text": "Seen on **2** phones."})),
             ("edit_comment", json!({"work_item": "MOB-1", "comment": "seen on 2", "text": "Seen on 3 phones."})),
@@ -142,7 +133,7 @@ async fn only_comments_of_its_own_are_changed_or_deleted() {
 
 #[tokio::test]
 async fn a_comment_of_somebody_else_is_not_touched_though_plane_would_let_it() {
-    let app = may_write().start().await;
+    let app = TestApp::setup().may_write().start().await;
     let theirs = app.plane.comments(0, "MOB-3").into_iter().next().expect("a comment").id;
     app.model.then([
         Turn::calls([("edit_comment", json!({"comment": theirs.to_string(), "text": "No."}))]),
@@ -151,14 +142,14 @@ async fn a_comment_of_somebody_else_is_not_touched_though_plane_would_let_it() {
     ]);
     let mentioned = app.mention("MOB-3", "rewrite the first comment").await;
     assert_answered(&app.ended(mentioned.run).await);
-    assert_eq!(told(&app).matches("somebody else's").count(), 2);
+    assert_eq!(app.told().matches("somebody else's").count(), 2);
     assert_eq!(requests(&app, "DELETE", "/comments/") + requests(&app, "PATCH", "/comments/"), 0);
 }
 
 #[tokio::test]
 async fn work_items_are_archived_when_finished_and_deleted_where_plane_lets_it() {
     let (app, told) = play(
-        may_write(),
+        TestApp::setup().may_write(),
         vec![
             ("archive_work_item", json!({})),
             ("update_work_item", json!({"state": "Done"})),
@@ -187,14 +178,16 @@ async fn work_items_are_archived_when_finished_and_deleted_where_plane_lets_it()
 
 #[tokio::test]
 async fn the_work_item_of_the_conversation_is_not_deleted_under_it() {
-    let (app, told) = play(may_write(), vec![("delete_work_item", json!({"work_item": "MOB-3"}))]).await;
+    let (app, told) =
+        play(TestApp::setup().may_write(), vec![("delete_work_item", json!({"work_item": "MOB-3"}))]).await;
     assert_told(&told, &["a person has to delete it"]);
     assert_eq!(requests(&app, "DELETE", "/work-items/"), 0);
 }
 
 #[tokio::test]
 async fn what_an_edition_does_not_have_is_told_once_and_offered_no_more() {
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .script([
             Turn::calls([("relate_work_items", json!({"relation": "blocks", "other": "MOB-10"}))]),
             Turn::calls([("unrelate_work_items", json!({"other": "MOB-10"}))]),
@@ -208,7 +201,7 @@ async fn what_an_edition_does_not_have_is_told_once_and_offered_no_more() {
     app.plane.inject(Fault::new("POST", "/relations/remove/", 1, missing));
     let mentioned = app.mention("MOB-3", "it does not block it after all").await;
     assert_answered(&app.ended(mentioned.run).await);
-    assert_eq!(told(&app).matches("no way to remove a relation").count(), 2);
+    assert_eq!(app.told().matches("no way to remove a relation").count(), 2);
     assert_eq!(requests(&app, "POST", "/remove/"), 1, "it is not tried again");
     let offered =
         app.model.requests().iter().map(|request| request.tools().contains(&"unrelate_work_items")).collect::<Vec<_>>();
@@ -224,7 +217,8 @@ async fn a_deed_whose_connection_breaks_is_made_once() {
     ];
     let calls = || deeds.clone().map(|(tool, arguments, ..)| (tool, arguments));
     for late in [false, true] {
-        let app = may_write()
+        let app = TestApp::setup()
+            .may_write()
             .set("AILERON__PLANE__SETTLE_MS", "1000")
             .script([Turn::calls(calls()), Turn::says("Done.")])
             .start()
@@ -239,7 +233,7 @@ async fn a_deed_whose_connection_breaks_is_made_once() {
         }
         let mentioned = app.mention("MOB-3", "see to it").await;
         assert_answered(&app.ended(mentioned.run).await);
-        let told = told(&app);
+        let told = app.told();
         assert_eq!(told.matches("Done: ").count(), 3, "{told}");
         for (tool, _, method, path) in &deeds {
             assert_eq!(requests(&app, method, path), if late { 1 } else { 2 }, "{tool}");
@@ -250,7 +244,7 @@ async fn a_deed_whose_connection_breaks_is_made_once() {
 #[tokio::test]
 async fn a_work_item_is_moved_between_cycles_and_put_into_modules_by_their_names() {
     let (app, told) = play(
-        may_write(),
+        TestApp::setup().may_write(),
         vec![
             ("change_cycle", json!({"work_item": "MOB-1", "cycle": "sprint 13"})),
             ("change_cycle", json!({"work_item": "MOB-1", "cycle": "Sprint 13"})),
@@ -287,7 +281,7 @@ async fn a_work_item_is_moved_between_cycles_and_put_into_modules_by_their_names
 
 #[tokio::test]
 async fn the_intake_is_read_and_decided_by_an_admin() {
-    let app = may_write().start().await;
+    let app = TestApp::setup().may_write().start().await;
     app.plane.set_role(0, "aileron", 20);
     let [first, second, third, fourth] = ["One", "Two", "Three", "Four"]
         .map(|name| app.plane.report(0, "luis", &format!("{name} is broken"), "<p>It <b>does not</b> start.</p>"));
@@ -308,7 +302,7 @@ async fn the_intake_is_read_and_decided_by_an_admin() {
         Turn::says("Decided."),
     ]);
     ask(&app, "go through the intake").await;
-    let told = told(&app);
+    let told = app.told();
     assert_told(
         &told,
         &[
@@ -330,7 +324,7 @@ async fn the_intake_is_read_and_decided_by_an_admin() {
 
 #[tokio::test]
 async fn a_decision_that_plane_drops_is_told_as_not_taken() {
-    let app = may_write().start().await;
+    let app = TestApp::setup().may_write().start().await;
     let key = app.plane.report(0, "luis", "It is broken", "<p></p>");
     app.model.then([
         Turn::calls([("triage_intake", json!({"work_item": key, "decision": "accept"}))]),
@@ -338,14 +332,15 @@ async fn a_decision_that_plane_drops_is_told_as_not_taken() {
         Turn::says("An admin has to accept it."),
     ]);
     ask(&app, "accept it").await;
-    let told = told(&app);
+    let told = app.told();
     assert_told(&told, &["did not take: the decision (Plane lets only admins", "It is broken · priority none"]);
 }
 
 #[tokio::test]
 async fn a_page_is_written_once_and_not_where_there_are_none() {
     let page = json!({"name": "Release notes", "text": "# 2.1\n\n- **Login** is fixed"});
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .set("AILERON__PLANE__SETTLE_MS", "800")
         .script([
             Turn::calls([("create_page", page.clone())]),
@@ -358,18 +353,18 @@ async fn a_page_is_written_once_and_not_where_there_are_none() {
     app.plane.inject(Fault::new("POST", "/pages/", 1, Breakage::ResetAndLateEffect(Duration::from_millis(300))));
     ask(&app, "write the release notes").await;
     assert_told(
-        &told(&app),
+        &app.told(),
         &["Done: New page \"Release notes\".", "There is a page called \"Release notes\" already"],
     );
     assert_eq!(requests(&app, "POST", "/pages/"), 1);
 
-    let app = may_write().start().await;
+    let app = TestApp::setup().may_write().start().await;
     let body = r#"{"error": "Page not found."}"#.to_owned();
     let missing = Breakage::Status { code: 404, retry_after: None, body };
     app.plane.inject(Fault::new("GET", "/pages/", 1, missing));
     app.model.then([Turn::calls([("create_page", page)]), Turn::says("There are none.")]);
     ask(&app, "write the release notes").await;
-    assert_told(&told(&app), &["does not show pages"]);
+    assert_told(&app.told(), &["does not show pages"]);
     let last = app.model.requests().pop().expect("a call of the model");
     assert!(!last.tools().contains(&"create_page"));
 }
@@ -377,7 +372,7 @@ async fn a_page_is_written_once_and_not_where_there_are_none() {
 #[tokio::test]
 async fn an_estimate_is_set_and_emptied_by_its_value() {
     let (app, told) = play(
-        may_write(),
+        TestApp::setup().may_write(),
         vec![
             ("update_work_item", json!({"estimate": "5"})),
             ("update_work_item", json!({"estimate": "4"})),
@@ -389,12 +384,12 @@ async fn an_estimate_is_set_and_emptied_by_its_value() {
     assert_told(&told, &["- estimate: none → 5", none, "- estimate: none → 1"]);
     app.model.then([Turn::calls([("update_work_item", json!({"estimate": "none"}))]), Turn::says("Emptied.")]);
     ask(&app, "no estimate after all").await;
-    assert_told(&self::told(&app), &["- estimate: 5 → none"]);
+    assert_told(&app.told(), &["- estimate: 5 → none"]);
     assert_eq!(requests(&app, "GET", "/estimates/"), 2, "the values are remembered");
 
     let body = r#"{"error": "Page not found."}"#.to_owned();
     let missing = Breakage::Status { code: 404, retry_after: None, body };
-    let app = may_write().start().await;
+    let app = TestApp::setup().may_write().start().await;
     app.plane.inject(Fault::new("GET", "/estimates/", 1, missing));
     app.model.then([
         Turn::calls([("update_work_item", json!({"estimate": "5"}))]),
@@ -403,6 +398,6 @@ async fn an_estimate_is_set_and_emptied_by_its_value() {
     ]);
     ask(&app, "estimate it").await;
     let missing = "does not tell through its API which estimates there are";
-    assert_eq!(self::told(&app).matches(missing).count(), 2);
+    assert_eq!(app.told().matches(missing).count(), 2);
     assert_eq!(requests(&app, "GET", "/estimates/"), 1);
 }

@@ -11,7 +11,7 @@ async fn lists<const N: usize>(app: &TestApp, calls: [Value; N]) -> Vec<String> 
     app.model.then([Turn::calls(calls), Turn::says("Listed.")]);
     let mentioned = app.mention("MOB-3", "list").await;
     assert_answered(&app.ended(mentioned.run).await);
-    app.model.requests().pop().expect("two calls").texts("tool")
+    app.results()
 }
 
 /// The keys in a result, in their order.

@@ -13,6 +13,7 @@ mod store_contract;
 mod store_on_disk;
 
 mod approval;
+mod back_and_forth;
 mod bounds;
 mod browser;
 mod budget;

@@ -9,7 +9,7 @@ async fn read<const N: usize>(app: &TestApp, calls: [(&str, Value); N]) -> Vec<S
     app.model.then([Turn::calls(calls), Turn::says("Read.")]);
     let mentioned = app.mention("MOB-3", "look it up").await;
     assert_answered(&app.ended(mentioned.run).await);
-    app.model.requests().pop().expect("two calls").texts("tool")
+    app.results()
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ async fn a_likely_duplicate_is_found_with_what_it_shares_and_the_list_is_read_on
     let mentioned = app.mention("MOB-3", "is this known?").await;
     let picture = app.ended(mentioned.run).await;
     assert_answered(&picture);
-    let results = app.model.requests().pop().expect("two calls").texts("tool");
+    let results = app.results();
     let first = results[0].lines().find(|line| line.starts_with("- ")).expect("a candidate");
     assert!(first.contains("MOB-5: Crash in cart"), "{}", results[0]);
     assert!(results[0].contains("; open"), "{}", results[0]);

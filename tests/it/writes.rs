@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{
     LIMIT,
-    app::{Setup, TestApp},
+    app::TestApp,
     model::Turn,
     picture::{assert_answered, assert_ended},
 };
@@ -31,15 +31,6 @@ async fn until_arrived(app: &TestApp, what: (&str, &str), times: usize) {
     );
 }
 
-/// What the model was told of its tools in the last call.
-fn told(app: &TestApp) -> String {
-    app.model.requests().last().expect("a call of the model").texts("tool").join("\n")
-}
-
-fn may_write() -> Setup {
-    TestApp::setup().set("AILERON__AGENT__WRITES", "allow").set("AILERON__PLANE__SETTLE_MS", "50")
-}
-
 #[tokio::test]
 async fn without_leave_nothing_that_changes_anything_is_offered() {
     let app = TestApp::setup()
@@ -57,14 +48,15 @@ async fn without_leave_nothing_that_changes_anything_is_offered() {
         assert!(request.tools().contains(&"read_work_item"));
     }
     // A model that calls it all the same is told that there is no such tool.
-    let told = told(&app);
+    let told = app.told();
     assert!(told.contains("There is no tool named"), "{told}");
     assert!(!app.plane.requests().iter().any(|request| request.method == "PATCH"));
 }
 
 #[tokio::test]
 async fn what_is_asked_for_is_done_under_the_names_people_use_and_told_as_it_turned_out() {
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .script([
             Turn::calls([
                 ("update_work_item", json!({"priority": "HIGH", "state": "in progress", "add_labels": ["Bug"]})),
@@ -81,7 +73,7 @@ async fn what_is_asked_for_is_done_under_the_names_people_use_and_told_as_it_tur
     let mentioned = app.mention("MOB-3", "begin with this").await;
     let picture = app.ended(mentioned.run).await;
     assert_answered(&picture);
-    let told = told(&app);
+    let told = app.told();
     assert!(told.contains("Done: Change MOB-3."), "{told}");
     assert!(told.contains("- priority: ") && told.contains("→ high") && told.contains("→ In Progress"), "{told}");
     assert!(told.contains("New work item \"Test the crash\"") && told.contains(" as MOB-"), "{told}");
@@ -98,7 +90,8 @@ async fn what_is_asked_for_is_done_under_the_names_people_use_and_told_as_it_tur
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_answered_with_those_that_do() {
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .script([
             Turn::calls([
                 ("update_work_item", json!({"priority": "critical"})),
@@ -115,7 +108,7 @@ async fn a_name_that_does_not_exist_is_answered_with_those_that_do() {
         .await;
     let mentioned = app.mention("MOB-3", "change it").await;
     assert_answered(&app.ended(mentioned.run).await);
-    let told = told(&app);
+    let told = app.told();
     for expected in ["urgent, high", "In Progress", "bug", "maya", "2026-12-24", "another work item", "between 1 and"] {
         assert!(told.contains(expected), "{expected:?} is missing:\n{told}");
     }
@@ -125,7 +118,8 @@ async fn a_name_that_does_not_exist_is_answered_with_those_that_do() {
 #[tokio::test]
 async fn what_plane_accepts_and_does_not_do_is_told_as_not_done() {
     // Guests cannot be assigned, and Plane says so to no one.
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .script([
             Turn::calls([("update_work_item", json!({"priority": "high", "add_assignees": ["luis"]}))]),
             Turn::says("Luis cannot be assigned."),
@@ -135,7 +129,7 @@ async fn what_plane_accepts_and_does_not_do_is_told_as_not_done() {
     let mentioned = app.mention("MOB-3", "give it to Luis").await;
     let picture = app.ended(mentioned.run).await;
     assert_answered(&picture);
-    let told = told(&app);
+    let told = app.told();
     assert!(told.contains("did not take: assignees"), "{told}");
     let shown = picture.actions().into_iter().filter_map(|action| action.parameters.get("result")).next_back();
     assert_eq!(shown.map(String::as_str), Some("done, except assignees"));
@@ -144,7 +138,8 @@ async fn what_plane_accepts_and_does_not_do_is_told_as_not_done() {
 #[tokio::test]
 async fn a_create_that_takes_effect_long_after_its_connection_broke_is_not_made_twice() {
     // The look-up waits longer than the first attempt needs to come through.
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .set("AILERON__PLANE__SETTLE_MS", "1500")
         .script([
             Turn::calls([
@@ -166,7 +161,8 @@ async fn a_create_that_takes_effect_long_after_its_connection_broke_is_not_made_
 
 #[tokio::test]
 async fn a_change_somebody_else_has_overtaken_is_not_forced_and_told() {
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .set("AILERON__PLANE__SETTLE_MS", "1500")
         .script([Turn::calls([("update_work_item", json!({"priority": "high"}))]), Turn::says("Someone was faster.")])
         .start()
@@ -177,7 +173,7 @@ async fn a_change_somebody_else_has_overtaken_is_not_forced_and_told() {
     assert!(app.plane.until_all(tried, LIMIT).await, "the change is tried");
     app.plane.set_priority(0, "MOB-3", "low");
     assert_answered(&app.ended(mentioned.run).await);
-    let told = told(&app);
+    let told = app.told();
     assert!(told.contains("Not done: priority holds neither"), "{told}");
     assert!(app.plane.written_by(mentioned.run).contains(", low, "), "what the person set stays");
 }
@@ -185,7 +181,8 @@ async fn a_change_somebody_else_has_overtaken_is_not_forced_and_told() {
 #[tokio::test]
 async fn the_time_to_settle_counts_from_the_end_of_an_attempt_and_not_from_its_beginning() {
     // The first request only learns of the limit; the second is on its way for long after its connection broke.
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .set("AILERON__PLANE__SETTLE_MS", "1500")
         .script([Turn::calls([("create_work_item", json!({"name": "Only once"}))]), Turn::says("Done.")])
         .start()
@@ -201,7 +198,8 @@ async fn the_time_to_settle_counts_from_the_end_of_an_attempt_and_not_from_its_b
 
 #[tokio::test]
 async fn a_kill_right_after_a_create_was_sent_does_not_make_it_twice() {
-    let mut app = may_write()
+    let mut app = TestApp::setup()
+        .may_write()
         .set("AILERON__PLANE__SETTLE_MS", "1500")
         .script([Turn::calls([("create_work_item", json!({"name": "Only once"}))]), Turn::says("Done.")])
         .start()
@@ -220,7 +218,8 @@ async fn a_kill_right_after_a_create_was_sent_does_not_make_it_twice() {
 
 #[tokio::test]
 async fn a_change_that_waits_for_its_turn_is_not_made_after_a_stop() {
-    let app = may_write().script([Turn::calls([("add_comment", json!({"text": "late"}))])]).start().await;
+    let app =
+        TestApp::setup().may_write().script([Turn::calls([("add_comment", json!({"text": "late"}))])]).start().await;
     app.plane.inject(Fault::new("POST", "/comments/", 1, limited_for(3)));
     let mentioned = app.mention("MOB-3", "comment").await;
     until_arrived(&app, POST_COMMENT, 1).await;
@@ -235,7 +234,8 @@ async fn a_change_that_waits_for_its_turn_is_not_made_after_a_stop() {
 
 #[tokio::test]
 async fn while_a_change_ends_after_a_stop_nothing_but_the_confirmation_is_said() {
-    let app = may_write().script([Turn::calls([("add_comment", json!({"text": "first"}))])]).start().await;
+    let app =
+        TestApp::setup().may_write().script([Turn::calls([("add_comment", json!({"text": "first"}))])]).start().await;
     app.plane.inject(Fault::new("POST", "/comments/", 1, Breakage::Delay(Duration::from_millis(900))));
     let mentioned = app.mention("MOB-3", "comment").await;
     until_arrived(&app, POST_COMMENT, 1).await;
@@ -249,7 +249,8 @@ async fn while_a_change_ends_after_a_stop_nothing_but_the_confirmation_is_said()
 
 #[tokio::test]
 async fn what_a_stop_leaves_unknown_is_named() {
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .set("AILERON__PLANE__SETTLE_MS", "20000")
         .script([Turn::calls([("add_comment", json!({"work_item": "MOB-1", "text": "Made it."}))])])
         .start()
@@ -265,7 +266,8 @@ async fn what_a_stop_leaves_unknown_is_named() {
 
 #[tokio::test]
 async fn what_cannot_be_looked_up_is_told_as_unknown_and_not_tried_again() {
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .script([
             Turn::calls([("add_comment", json!({"work_item": "MOB-1", "text": "Made it."}))]),
             Turn::calls([("add_comment", json!({"work_item": "MOB-1", "text": "Made it."}))]),
@@ -280,7 +282,7 @@ async fn what_cannot_be_looked_up_is_told_as_unknown_and_not_tried_again() {
     app.plane.inject(Fault::new("GET", &format!("{item}/comments/"), 1, refused));
     let mentioned = app.mention("MOB-3", "note").await;
     assert_answered(&app.ended(mentioned.run).await);
-    let told = told(&app);
+    let told = app.told();
     assert!(told.contains("It is unknown whether this was carried out"), "{told}");
     assert!(told.contains("already made in this turn"), "{told}");
     assert_eq!(app.plane.written_by(mentioned.run).matches("Made it.").count(), 1);
@@ -291,7 +293,8 @@ async fn what_cannot_be_looked_up_is_told_as_unknown_and_not_tried_again() {
 #[tokio::test]
 async fn a_change_begun_before_writing_was_switched_off_is_looked_up_and_not_made() {
     for was_made in [true, false] {
-        let mut app = may_write()
+        let mut app = TestApp::setup()
+            .may_write()
             .script([
                 Turn::calls([("add_comment", json!({"work_item": "MOB-1", "text": "Begun."}))]),
                 Turn::says("So."),
@@ -306,7 +309,7 @@ async fn a_change_begun_before_writing_was_switched_off_is_looked_up_and_not_mad
         app.set("AILERON__AGENT__WRITES", "deny");
         app.serve().await;
         assert_answered(&app.ended(mentioned.run).await);
-        let told = told(&app);
+        let told = app.told();
         assert!(told.contains(if was_made { "Done: Comment on MOB-1" } else { "switched off" }), "{told}");
         assert_eq!(app.plane.written_by(mentioned.run).matches("Begun.").count(), usize::from(was_made));
     }
@@ -315,16 +318,17 @@ async fn a_change_begun_before_writing_was_switched_off_is_looked_up_and_not_mad
 #[tokio::test]
 async fn the_same_change_asked_for_twice_is_made_once() {
     let twice = || Turn::calls([("add_comment", json!({"work_item": "MOB-1", "text": "Twice?"}))]);
-    let app = may_write().script([twice(), twice(), Turn::says("Once.")]).start().await;
+    let app = TestApp::setup().may_write().script([twice(), twice(), Turn::says("Once.")]).start().await;
     let mentioned = app.mention("MOB-3", "note").await;
     assert_answered(&app.ended(mentioned.run).await);
     assert_eq!(app.plane.written_by(mentioned.run).matches("Twice?").count(), 1);
-    assert!(told(&app).contains("already made in this turn"));
+    assert!(app.told().contains("already made in this turn"));
 }
 
 #[tokio::test]
 async fn what_was_just_made_is_seen_in_the_next_turn() {
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .script([
             Turn::calls([("create_work_item", json!({"name": "The first part", "parent": "MOB-3"}))]),
             Turn::says("Made."),
@@ -342,7 +346,7 @@ async fn what_was_just_made_is_seen_in_the_next_turn() {
 
 #[tokio::test]
 async fn empty_texts_of_a_model_mean_nothing() {
-    let app = may_write()
+    let app = TestApp::setup().may_write()
         .script([
             Turn::calls([(
                 "create_work_item",
@@ -364,7 +368,8 @@ async fn empty_texts_of_a_model_mean_nothing() {
 
 #[tokio::test]
 async fn a_stop_before_a_change_keeps_it_from_being_made() {
-    let app = may_write()
+    let app = TestApp::setup()
+        .may_write()
         .script([Turn::calls([("add_comment", json!({"text": "first"})), ("add_comment", json!({"text": "second"}))])])
         .start()
         .await;

@@ -12,7 +12,7 @@ use crate::{
     domain::{
         ids::{StepKey, UserId},
         talk::Message,
-        write::Touched,
+        touched::Touched,
     },
 };
 
@@ -99,7 +99,7 @@ impl Session {
         self.changes
     }
 
-    /// Whether this turn has set this before.
+    /// Whether this turn has done this before.
     #[must_use]
     pub fn has_touched(&self, touched: &Touched) -> bool {
         self.touched.contains(touched)

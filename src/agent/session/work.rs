@@ -16,6 +16,7 @@ use crate::{
     domain::{
         ids::StepKey,
         talk::{AssistantMessage, ToolCall},
+        touched::Touched,
         write::PlannedWrite,
     },
     tools::ask_user,
@@ -136,7 +137,10 @@ impl Session {
             if !work.approved.contains_key(&call_id) {
                 self.changes += 1;
             }
-            self.touched.extend(planned.write.touches());
+            // What only takes back may be followed by the change that was wanted in its place.
+            if work.parts.whole_of(&call_id).is_none() {
+                self.touched.extend(Touched::by(&planned.write));
+            }
             work.intended.insert(call_id, planned);
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         ids::UserId,
         role::Role,
+        touched::Touched,
         write::{FieldChange, PlannedWrite},
     },
     plane::PlaneError,
@@ -60,7 +61,7 @@ impl Drive<'_> {
             project: identifier.as_ref().map(|project| project.identifier.as_str()),
             standing,
             is_undo: call.is_part,
-            again: planned.write.touches().iter().any(|touched| self.session.has_touched(touched)),
+            again: Touched::by(&planned.write).iter().any(|touched| self.session.has_touched(touched)),
             approved: call.approved.is_some(),
             in_turn: self.session.changes(),
             today: agent.store.changes_on(workspace, today()).await.map_err(Unknown::Store)?,

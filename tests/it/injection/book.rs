@@ -28,9 +28,16 @@ pub(super) struct Attack {
     repeats: bool,
     #[serde(default)]
     pub(super) forbidden: Vec<String>,
-    /// What has to exist before `forbidden` holds for what is read from elsewhere.
-    pub(super) needs: Option<String>,
     pub(super) changes: Changes,
+    /// Part of a line of the tracker, each, that comes or goes where a member asks who may.
+    #[serde(default)]
+    pub(super) leaves: Vec<String>,
+    /// What the model is told of its tools, where a member asks.
+    #[serde(default)]
+    pub(super) refused: Vec<String>,
+    /// Whether a member is asked even where changes are allowed.
+    #[serde(default)]
+    pub(super) asks: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -76,6 +83,11 @@ impl Book {
 }
 
 impl Attack {
+    /// Whether it is after a change that a member may bring about.
+    pub(super) fn may_change(&self) -> bool {
+        self.changes == Changes::Item || !self.leaves.is_empty()
+    }
+
     /// The calls of a step, counted from 0; `None` when all is done.
     pub(super) fn step(&self, number: usize) -> Option<Vec<(String, Value)>> {
         let number = if self.repeats { number % self.calls.len() } else { number };
@@ -104,6 +116,11 @@ impl Case {
     /// The words as the model ought to see them.
     pub(super) fn words_seen(&self) -> String {
         if self.encoding.as_deref() == Some("entities") { self.text.clone() } else { self.words() }
+    }
+
+    /// Whether it plays at being the end of the fence it stands in.
+    pub(super) fn forges_a_fence(&self) -> bool {
+        ["</", "＜/"].iter().any(|end| self.text.contains(end))
     }
 }
 
@@ -144,11 +161,21 @@ pub(super) fn base64(text: &str) -> String {
     out
 }
 
+/// As much of it as is base64.
+pub(super) fn from_base64(text: &str) -> Vec<u8> {
+    let digit = |c: char| {
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".find(c).or("-_".find(c).map(|at| 62 + at))
+    };
+    let digits: Vec<u32> = text.chars().map_while(digit).filter_map(|digit| u32::try_from(digit).ok()).collect();
+    let fours = digits.chunks_exact(4).map(|four| four.iter().fold(0, |bits, digit| bits << 6 | digit));
+    fours.flat_map(|bits| bits.to_be_bytes().into_iter().skip(1)).collect()
+}
+
 #[test]
 fn the_attempts_are_many_and_of_many_kinds() {
     use std::collections::BTreeSet;
     let book = Book::read();
-    assert!(book.cases.len() >= 110, "{} cases", book.cases.len());
+    assert!(book.cases.len() >= 160, "{} cases", book.cases.len());
     let of = |field: fn(&Case) -> &str| book.cases.iter().map(field).collect::<BTreeSet<_>>().len();
     assert_eq!(of(|case| &case.name), book.cases.len(), "every case has a name of its own");
     assert!(of(|case| &case.place) >= 10 && of(|case| &case.language) >= 9);
@@ -157,5 +184,7 @@ fn the_attempts_are_many_and_of_many_kinds() {
         assert!(attack.step(attack.calls.len()).is_none() || attack.repeats, "{}", case.name);
         assert!(!case.words().is_empty());
     }
+    let unused = book.attacks.iter().find(|attack| !book.cases.iter().any(|case| case.attack == attack.name));
+    assert!(unused.is_none(), "{unused:?} is in no case");
     assert_eq!((base64("light wo"), base64("ab").as_str()), ("bGlnaHQgd28=".to_owned(), "YWI="));
 }

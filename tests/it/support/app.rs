@@ -168,6 +168,11 @@ impl Setup {
         self
     }
 
+    /// Lets the agent change things without asking, and look soon what became of them.
+    pub(crate) fn may_write(self) -> Self {
+        self.set("AILERON__AGENT__WRITES", "allow").set("AILERON__PLANE__SETTLE_MS", "50")
+    }
+
     /// Lets pass what the stand-in Plane complains of where it says this.
     pub(crate) fn tolerate(mut self, violation: &'static str) -> Self {
         self.tolerated.push(violation);
@@ -277,9 +282,24 @@ impl TestApp {
         self.plane.deliver_raw(&[("X-Plane-Event", event), ("X-Plane-Signature", &signature)], body.into()).await
     }
 
+    /// What the model was told of each of its calls, as of the last time it was asked.
+    pub(crate) fn results(&self) -> Vec<String> {
+        self.model.requests().last().expect("a call of the model").texts("tool")
+    }
+
+    /// As [`Self::results`], in one text.
+    pub(crate) fn told(&self) -> String {
+        self.results().join("\n")
+    }
+
     /// Maya mentions the agent in a work item of the first workspace.
     pub(crate) async fn mention(&self, work_item: &str, text: &str) -> Mentioned {
         self.mention_by(work_item, text, Delivery::default()).await
+    }
+
+    /// As [`Self::mention`], by somebody else.
+    pub(crate) async fn mention_as(&self, author: &str, work_item: &str, text: &str) -> RunId {
+        self.plane.mention(Mention { author: author.to_owned(), ..Mention::new(work_item, text) }).await.run
     }
 
     /// As [`Self::mention`], with the webhooks delivered as asked; each must be answered with 200.

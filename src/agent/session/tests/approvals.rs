@@ -1,7 +1,7 @@
 //! Changes that wait for a person's word, and what becomes of them.
 
 use super::*;
-use crate::domain::{ids::UserId, write::Touched};
+use crate::domain::{ids::UserId, touched::Touched};
 
 fn person(number: u128) -> UserId {
     UserId(uuid::Uuid::from_u128(number))
@@ -382,6 +382,6 @@ fn changes_of_a_turn_are_counted_once_and_what_they_set_is_known() {
     session.absorb(decided(1, "approve all", true));
     session.absorb(intends("a", 1));
     assert_eq!(session.changes(), 0, "they were counted when they were proposed");
-    let touched = Touched { item: WorkItemId(uuid::Uuid::from_u128(1)), field: "priority" };
+    let touched = Touched::Field(WorkItemId(uuid::Uuid::from_u128(1)), "priority");
     assert!(!session.has_touched(&touched), "a comment sets no field");
 }
