@@ -135,7 +135,7 @@ pub enum PassedOver {
     Answered,
     /// It was written before the run was stopped.
     Stopped,
-    /// By another bot, which has had its answers.
+    /// By another bot, or one that may be, which has had its answers.
     OtherBot,
 }
 
@@ -179,6 +179,8 @@ pub enum Bound {
     DayBudget,
     /// How often another bot is answered on one work item.
     OtherBot,
+    /// The same for who may be one.
+    MaybeBot,
 }
 
 /// Why a turn ends in an error. The person reads `prompts/error.md`, chosen by the code; `detail`

@@ -78,10 +78,10 @@ fn denial(config: &WritesConfig, case: &Case<'_>) -> Option<String> {
         return Some(if standing.assumed {
             format!(
                 "The person who asks is taken for a {is} of this project, because Plane does not tell their role here, and \
-                 this takes a {needed}. Whoever runs the agent can set writes.assumed_role."
+                 this takes at least the role {needed}. Whoever runs the agent can set writes.assumed_role."
             )
         } else {
-            format!("The person who asks is a {is} of this project, and this takes a {needed}.")
+            format!("The person who asks is a {is} of this project, and this takes at least the role {needed}.")
         });
     }
     if case.again && !case.is_undo {

@@ -129,6 +129,7 @@ fn bounded(prompts: &Prompts, limits: Limits, bound: Bound, best: &str) -> Strin
         Bound::WorkspaceBudget => "workspace_budget",
         Bound::DayBudget => "day_budget",
         Bound::OtherBot => "other_bot",
+        Bound::MaybeBot => "maybe_bot",
     };
     let values = json!({
         "best": best,

@@ -76,15 +76,15 @@ pub struct Person {
     pub full_name: String,
     /// Their role where they are listed, if Plane tells it there.
     pub role: Option<Role>,
-    /// Whether Plane says that it is no person.
-    pub is_bot: bool,
+    /// Whether it is no person; `None` where Plane does not tell, as Community Edition does not.
+    pub is_bot: Option<bool>,
 }
 
 impl Person {
     /// Someone of whom only the id is known.
     #[must_use]
     pub fn unnamed(id: UserId) -> Self {
-        Self { id, display_name: String::new(), full_name: String::new(), role: None, is_bot: false }
+        Self { id, display_name: String::new(), full_name: String::new(), role: None, is_bot: None }
     }
 
     /// How a person is written in text for the model: `@maya`, or a part of the id if the name is

@@ -155,7 +155,7 @@ mod tests {
             display_name: "maya".to_owned(),
             full_name: "Maya Moreno".to_owned(),
             role: None,
-            is_bot: false,
+            is_bot: None,
         };
         let all = [maya];
         for name in ["maya", "@maya", "Maya Moreno", "MAYA"] {

@@ -10,6 +10,7 @@ use super::{Cut, Drive, Flow, Squeeze};
 use crate::{
     agent::{
         approval::{Approval, Decision},
+        bots::Speaker,
         intake::in_written_order,
         journal::{Bound, Entry, PassedOver},
         narrator::Note,
@@ -81,7 +82,7 @@ impl Drive<'_> {
             entries.push(Entry::Opened { at: Timestamp::now(), turn, prompts, entitled });
             entries.extend(self.rewording());
             entries.extend(skills);
-            entries.extend(last_word.then_some(Entry::BoundHit { bound: Bound::OtherBot }));
+            entries.extend(last_word.map(|bound| Entry::BoundHit { bound }));
         }
         self.record(entries, numbers).await?;
         Ok(Flow::Go)
@@ -116,18 +117,23 @@ impl Drive<'_> {
         self.all_bots(speakers).is_some_and(|(item, bots)| bots.iter().all(|bot| talk.is_over(item, *bot)))
     }
 
-    /// Notes the answer to bots, if all who speak are some, and says whether it is the last word.
-    fn note_bots(&self, speakers: impl Iterator<Item = Option<UserId>>) -> bool {
-        let talk = &self.agent.bots;
-        self.all_bots(speakers).is_some_and(|(item, bots)| bots.iter().any(|bot| talk.note(item, *bot)))
+    /// Notes the answer to bots, if all who speak may be some, and gives the bound if it is the last word.
+    fn note_bots(&self, speakers: impl Iterator<Item = Option<UserId>>) -> Option<Bound> {
+        let (item, bots) = self.all_bots(speakers)?;
+        let over: Vec<_> = bots.into_iter().filter(|bot| self.agent.bots.note(item, *bot)).collect();
+        let last = over.last()?;
+        Some(if last.is_bot { Bound::OtherBot } else { Bound::MaybeBot })
     }
 
-    /// The speakers, if all of them are known to be bots. Nobody waits for that: something has to be said
+    /// The speakers, if none of them is known to be a person. Nobody waits for that: something has to be said
     /// before anything slow.
-    fn all_bots(&self, speakers: impl Iterator<Item = Option<UserId>>) -> Option<(WorkItemId, BTreeSet<UserId>)> {
+    fn all_bots(&self, speakers: impl Iterator<Item = Option<UserId>>) -> Option<(WorkItemId, BTreeSet<Speaker>)> {
         let members = self.agent.facts.known_members(self.run().workspace, self.run().project?)?;
-        let is_bot = |by: &UserId| members.iter().any(|member| member.id == *by && member.is_bot);
-        let bots = speakers.map(|by| by.filter(is_bot)).collect::<Option<BTreeSet<_>>>()?;
+        let speaker = |id: UserId| match members.iter().find(|member| member.id == id)?.is_bot {
+            Some(false) => None,
+            is_bot => Some(Speaker { id, is_bot: is_bot == Some(true) }),
+        };
+        let bots = speakers.map(|by| by.and_then(speaker)).collect::<Option<BTreeSet<_>>>()?;
         Some((self.run().work_item?, bots)).filter(|(_, bots)| !bots.is_empty())
     }
 

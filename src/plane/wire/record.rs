@@ -80,7 +80,7 @@ pub(in crate::plane) fn person(value: &Value) -> Option<Person> {
         display_name: fields.text_or_empty("display_name"),
         full_name: names.join(" ").trim().to_owned(),
         role: role(fields),
-        is_bot: fields.truth("is_bot").unwrap_or_default(),
+        is_bot: fields.truth("is_bot"),
     })
 }
 

@@ -37,7 +37,7 @@ fn item() -> WorkItem {
             id: UserId(id(21)),
             display_name: String::new(),
             full_name: String::new(),
-            is_bot: false,
+            is_bot: None,
             role: None,
         }),
         estimate: None,
