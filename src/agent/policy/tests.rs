@@ -73,6 +73,43 @@ fn the_table_of_classes_policies_and_roles() {
     }
 }
 
+/// Project × tool × role, each place with a word of its own.
+#[test]
+fn the_table_of_places_tools_and_roles() {
+    let named = |workspace: Option<&str>, identifier: &str| crate::config::ProjectName {
+        workspace: workspace.map(str::to_owned),
+        identifier: identifier.to_owned(),
+    };
+    let config = WritesConfig {
+        workspaces: [("globex".to_owned(), WritePolicy::Deny)].into(),
+        projects: vec![
+            (named(None, "OPS"), WritePolicy::Allow),
+            (named(Some("globex"), "OPS"), WritePolicy::Ask),
+            (named(None, "HR"), WritePolicy::Deny),
+        ],
+        tools: [("free".to_owned(), WritePolicy::Allow), ("never".to_owned(), WritePolicy::Deny)].into(),
+        ..config(WritePolicy::Ask)
+    };
+    let rows = [
+        // workspace, project: a usual tool, one that is allowed, one that is denied
+        ("acme", "MOB", ["asked", "allowed", "denied"]),
+        ("acme", "OPS", ["allowed", "allowed", "denied"]),
+        ("acme", "HR", ["denied", "denied", "denied"]),
+        ("globex", "MOB", ["denied", "denied", "denied"]),
+        ("globex", "OPS", ["asked", "allowed", "denied"]),
+    ];
+    let write = update();
+    for (workspace, project, wanted) in rows {
+        for (tool, wanted) in ["usual", "free", "never"].into_iter().zip(wanted) {
+            for (role, wanted) in [(Role::Guest, "denied"), (Role::Member, wanted), (Role::Admin, wanted)] {
+                let here = Case { workspace: Some(workspace), project: Some(project), ..case(tool, &write, role) };
+                let verdict = judge(&config, &here);
+                assert_eq!(word(&verdict), wanted, "{workspace} {project} {tool} {role:?}: {verdict:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_project_nobody_who_asks_can_see_is_closed_whatever_the_policy() {
     let write = comment();
