@@ -22,11 +22,17 @@ pub enum Deed {
         /// HTML before and after.
         before: String,
         after: String,
+        /// Whether the same run added it.
+        #[serde(default)]
+        own: bool,
     },
     DeleteComment {
         item: Target,
         comment: CommentId,
         html: String,
+        /// Whether the same run added it.
+        #[serde(default)]
+        own: bool,
     },
     DeleteWorkItem {
         item: Target,
@@ -124,12 +130,15 @@ impl Deed {
         }
     }
 
-    /// The least a person has to be to do this by hand. Of comments only the agent's own are changed.
+    /// The least a person has to be to do this by hand. Of comments only the agent's own are changed: those
+    /// that the same run added like their author would, and those of other people's runs like a member.
     #[must_use]
     pub fn least_role(&self) -> Role {
         match self {
-            Self::EditComment { .. } | Self::DeleteComment { .. } => Role::Guest,
-            Self::ArchiveWorkItem { .. }
+            Self::EditComment { own: true, .. } | Self::DeleteComment { own: true, .. } => Role::Guest,
+            Self::EditComment { .. }
+            | Self::DeleteComment { .. }
+            | Self::ArchiveWorkItem { .. }
             | Self::UnarchiveWorkItem { .. }
             | Self::Relate { .. }
             | Self::Unrelate { .. }
