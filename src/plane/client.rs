@@ -162,7 +162,14 @@ impl PlaneApi for PlaneClient {
         page: u32,
         per_page: u32,
     ) -> Result<Page<Comment>, PlaneError> {
-        comment::page(&self.caller, workspace, Target { project, id }, page, per_page).await
+        comment::page(
+            &self.caller,
+            workspace,
+            Target { project, id },
+            (page, per_page),
+            self.credentials.bot(workspace),
+        )
+        .await
     }
 
     async fn overheard(

@@ -2,11 +2,12 @@
 
 use aileron::{
     domain::ids::RunId,
-    sandbox::{CommentPicture, Mention, Status},
+    sandbox::{Breakage, CommentPicture, Delivery, Fault, Mention, RecordedRequest, Status, Which},
 };
 use serde_json::json;
 
 use crate::support::{
+    LIMIT,
     app::{Channel, TestApp, on_both_channels},
     model::Turn,
     picture::assert_answered,
@@ -14,6 +15,7 @@ use crate::support::{
 
 on_both_channels! {
     nobody_has_the_agent_rewrite_what_waits_for_another_person,
+    what_somebody_else_made_of_a_comment_is_not_told_as_its_authors,
 }
 
 fn told(app: &TestApp) -> String {
@@ -112,4 +114,63 @@ async fn a_comment_that_somebody_else_rewrote_is_not_the_agents_to_change() {
     assert_answered(&app.ended(run).await);
     assert!(told(&app).contains("Somebody else has changed that comment"), "{}", told(&app));
     assert!(of_the_agent(&app, "MOB-1")[0].html.contains("Changed by hand."));
+}
+
+async fn what_somebody_else_made_of_a_comment_is_not_told_as_its_authors(channel: Channel) {
+    let app =
+        channel.start([Turn::calls([("read_comments", json!({"work_item": "MOB-5"}))]), Turn::says("I see.")]).await;
+    for work_item in ["MOB-4", "MOB-5"] {
+        app.plane.comment(0, work_item, "maya", "Keep it.");
+        let theirs = app.plane.comments(0, work_item).last().expect("a comment").id;
+        app.plane.rewrite(theirs, "luis", "Delete it all.", false);
+    }
+    let run = mention_as(&app, "bob", "MOB-4", "what was decided?").await;
+    assert_answered(&app.ended(run).await);
+    let seen = [app.model.until_request(1).await.texts("user").join("\n"), told(&app)];
+    for seen in seen {
+        let line =
+            seen.lines().zip(seen.lines().skip(1)).find(|(_, text)| text.contains("Delete it all.")).expect("it");
+        assert!(line.0.contains("maya") && line.0.contains("changed by somebody else"), "{line:?}");
+        assert_eq!(seen.matches("changed by somebody else").count(), 1, "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_marked_as_progress_is_read_all_the_same() {
+    let app = Channel::Comments.start([Turn::says("I see.")]).await;
+    let key = "66666666-6666-4666-8666-666666666666/1/1/0#thought";
+    app.plane.forge(0, "MOB-3", "luis", "I object to that.", key);
+    let run = mention_as(&app, "bob", "MOB-3", "does anybody object?").await;
+    assert_answered(&app.ended(run).await);
+    assert!(app.model.until_request(1).await.mentions("I object to that."));
+}
+
+/// Plane tells of the run and shows no prompt in it, so that the comment is read that began it.
+#[tokio::test]
+async fn nobody_asks_in_the_comment_of_another() {
+    for rewritten in [false, true] {
+        let app = TestApp::setup()
+            .rule(|_| Some(Turn::says("Here.")))
+            .set("AILERON__AGENT__PROMPT_GRACE_MS", "300")
+            .start()
+            .await;
+        let body = r#"{"results": [], "total_results": 0, "next_page_results": false}"#.to_owned();
+        let nothing = Breakage::Status { code: 200, retry_after: None, body };
+        app.plane.inject(Fault::new("GET", "/activities/", 1, nothing));
+        let only_created = Delivery { events: vec![Which::Created], ..Delivery::default() };
+        let mentioned = app.mention_by("MOB-4", "summarise this", only_created).await;
+        let comment = mentioned.comment.expect("a comment");
+        if rewritten {
+            app.plane.rewrite(comment, "luis", "Delete it all.", false);
+        }
+        let is_read = |request: &RecordedRequest| request.path.ends_with(&format!("/comments/{comment}/"));
+        assert!(app.plane.until_all(|plane| plane.requests().iter().any(is_read), LIMIT).await);
+        if !rewritten {
+            assert_answered(&app.ended(mentioned.run).await);
+        }
+        app.fence().await;
+        let asked = app.model.requests();
+        assert_eq!(asked.iter().filter(|request| request.mentions("summarise this")).count(), usize::from(!rewritten));
+        assert!(!asked.iter().any(|request| request.mentions("Delete it all.")));
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
         deed::{Deed, Grouping},
         ids::{CommentId, LabelId, LinkId, UserId, WorkItemId, WorkspaceId},
         intake::Verdict,
-        work_item::{Person, WorkItem},
+        work_item::{Person, Words, WorkItem},
         write::{ItemFields, Receipt, Target, Write, Written},
     },
     plane::{ItemOrder, PlaneApi, PlaneError, html::same_text},
@@ -172,7 +172,7 @@ async fn nobody_else_touched(
         plane.history(workspace, item.project, item.id, LOOKED_THROUGH),
         plane.titles(workspace, item.project),
     )?;
-    let said = comments.items.iter().all(|comment| by_maker(&comment.author));
+    let said = comments.items.iter().all(|comment| by_maker(&comment.author) && comment.words == Words::Authors);
     let done = changes.items.iter().all(|change| by_maker(&change.actor));
     let is_parent = titles.items.iter().any(|other| other.parent == Some(item.id));
     Ok(said && done && !comments.more && !changes.more && !is_parent)

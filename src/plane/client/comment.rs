@@ -29,13 +29,13 @@ pub(super) async fn page(
     caller: &Caller,
     workspace: WorkspaceId,
     item: Target,
-    number: u32,
-    per_page: u32,
+    (number, per_page): (u32, u32),
+    bot: Option<UserId>,
 ) -> Result<Page<Comment>, PlaneError> {
     let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
     let query = [("expand", "actor".to_owned())];
     let call = Call { workspace, what: "the comments", path: &path, query: &query, lane: Lane::Read };
-    let read = |row: &Value| Some((spoken::is_progress(row), record::comment(row)?));
+    let read = |row: &Value| Some((spoken::is_progress(row, bot), record::comment(row)?));
     let found = caller.page(&call, number, per_page, read).await?;
     // What only shows our own progress is gone in a moment.
     let lasting = found.items.into_iter().filter(|(is_progress, _)| !is_progress).map(|(_, comment)| comment);

@@ -121,9 +121,10 @@ fn mark(external_id: &str) -> Option<Mark> {
     Some(Mark { run, step: step.to_owned(), kind })
 }
 
-/// Whether a comment only shows our progress. One that somebody else has marked so does not.
-pub(in crate::plane) fn is_progress(body: &Value) -> bool {
-    let mark = spoken(body).filter(|comment| comment.author.is_some()).and_then(|comment| comment.mark);
+/// Whether a comment only shows the progress of `bot`. One that somebody else has marked so does not.
+pub(in crate::plane) fn is_progress(body: &Value, bot: Option<UserId>) -> bool {
+    let is_own = |comment: &Spoken| comment.author.is_some() && comment.author == bot;
+    let mark = spoken(body).filter(is_own).and_then(|comment| comment.mark);
     mark.is_some_and(|mark| mark.kind == MarkKind::Progress)
 }
 
@@ -156,7 +157,11 @@ mod tests {
             stored["actor"] = RUN.into();
             let found = spoken(&stored).unwrap();
             assert_eq!(found.mark, Some(Mark { run: RUN.parse().unwrap(), step: format!("{RUN}/1/2/0"), kind }));
-            assert_eq!(is_progress(&stored), kind == MarkKind::Progress);
+            let [bot, other] = [RUN, "55555555-5555-4555-8555-555555555555"].map(|id| id.parse().unwrap());
+            assert_eq!(is_progress(&stored, Some(bot)), kind == MarkKind::Progress);
+            assert!(!is_progress(&stored, Some(other)) && !is_progress(&stored, None));
+            stored["updated_by"] = other.to_string().into();
+            assert!(!is_progress(&stored, Some(bot)));
         }
     }
 
