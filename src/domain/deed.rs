@@ -317,6 +317,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_change_of_a_comment_that_does_not_tell_whose_it_is_takes_a_member() {
+        let id = "66666666-6666-4666-8666-666666666666";
+        let place = serde_json::json!({"project": id, "id": id});
+        for written in [
+            serde_json::json!({"deed": "edit_comment", "item": place, "comment": id, "before": "a", "after": "b"}),
+            serde_json::json!({"deed": "delete_comment", "item": place, "comment": id, "html": "a"}),
+        ] {
+            let mut written = written;
+            assert_eq!(serde_json::from_value::<Deed>(written.clone()).unwrap().least_role(), Role::Member);
+            written["own"] = true.into();
+            assert_eq!(serde_json::from_value::<Deed>(written).unwrap().least_role(), Role::Guest);
+        }
+    }
+
+    #[test]
     fn a_relation_is_read_in_planes_word_and_in_its_verb() {
         for kind in RelationKind::ALL {
             assert_eq!(RelationKind::parse(kind.as_str()), Some(kind), "{}", kind.as_str());
