@@ -190,9 +190,9 @@ pub trait PlaneApi: DeedApi + ProjectApi {
     /// Waits for the right to send one change. Nothing has been sent when this is given up.
     async fn write_pass(&self, workspace: WorkspaceId) -> Result<WritePass, PlaneError>;
 
-    /// Adds a comment under `key`. A comment that has the key already counts as this one, but Plane
-    /// does not keep two requests at the same time apart: never send one key twice at once, and after
-    /// an unknown outcome look first.
+    /// Adds a comment under `key`. One of ours that has the key already and says the same counts as this
+    /// one, but Plane does not keep two requests at the same time apart: never send one key twice at
+    /// once, and after an unknown outcome look first.
     async fn add_comment(
         &self,
         workspace: WorkspaceId,
@@ -202,11 +202,13 @@ pub trait PlaneApi: DeedApi + ProjectApi {
         pass: WritePass,
     ) -> Result<CommentId, PlaneError>;
 
-    /// The comment added under `key`. Plane has no look-up for it, so the comments are read.
+    /// The comment of ours that was added under `key` and says `html`. Plane has no look-up for it, so
+    /// the comments are read.
     async fn comment_of_step(
         &self,
         workspace: WorkspaceId,
         item: Target,
+        html: &str,
         key: StepKey,
     ) -> Result<Option<CommentId>, PlaneError>;
 
@@ -221,11 +223,12 @@ pub trait PlaneApi: DeedApi + ProjectApi {
         pass: WritePass,
     ) -> Result<WorkItem, PlaneError>;
 
-    /// The work item created under `key`.
+    /// The work item of ours that was created under `key` from `fields`.
     async fn work_item_of_step(
         &self,
         workspace: WorkspaceId,
         project: ProjectId,
+        fields: &ItemFields,
         key: StepKey,
     ) -> Result<Option<WorkItem>, PlaneError>;
 

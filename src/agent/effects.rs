@@ -28,11 +28,11 @@ pub async fn look_up(
     write: &Write,
 ) -> Result<Option<Written>, PlaneError> {
     Ok(match write {
-        Write::AddComment { item, .. } => {
-            plane.comment_of_step(workspace, *item, key).await?.map(|comment| Written::done(comment.0))
+        Write::AddComment { item, html } => {
+            plane.comment_of_step(workspace, *item, html, key).await?.map(|comment| Written::done(comment.0))
         }
         Write::CreateWorkItem { project, identifier, fields } => {
-            let found = plane.work_item_of_step(workspace, *project, key).await?;
+            let found = plane.work_item_of_step(workspace, *project, fields, key).await?;
             found.map(|item| created(identifier.as_deref(), fields, &item))
         }
         Write::UpdateWorkItem { item, before, after } => {

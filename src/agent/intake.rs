@@ -9,6 +9,7 @@ use crate::{
         activity::{RunActivity, RunActivityKind},
         event::{Prompt, RunEvent, RunEventKind, RunInfo},
         ids::UserId,
+        work_item::Words,
     },
     plane::{PlaneError, html},
     store::WaitingPrompt,
@@ -51,7 +52,8 @@ impl Agent {
     }
 
     /// The events a run's creation should have been accompanied by, rebuilt from what Plane shows:
-    /// its prompts, or else the comment that started the run. Empty if there is neither.
+    /// its prompts, or else the comment that started the run. Empty if there is neither, or if that comment
+    /// holds words that are not certain to be its author's.
     pub(super) async fn fetch_prompts(&self, run: &RunInfo) -> Result<Vec<RunEvent>, PlaneError> {
         let activities = self.plane.run_activities(run).await?;
         let events = events_since_the_last_stop(&activities, run);
@@ -67,6 +69,10 @@ impl Agent {
             return Ok(Vec::new());
         };
         let comment = self.plane.comment(run.workspace, project, item, comment).await?;
+        if comment.words != Words::Authors {
+            tracing::warn!(run = %run.id, "the comment that started a run is not its author's alone");
+            return Ok(Vec::new());
+        }
         let actor = comment.author.as_ref().map(|person| person.id);
         let kind = RunEventKind::Prompted(Prompt {
             activity: None,

@@ -22,11 +22,17 @@ pub enum Deed {
         /// HTML before and after.
         before: String,
         after: String,
+        /// Whether the same run added it.
+        #[serde(default)]
+        own: bool,
     },
     DeleteComment {
         item: Target,
         comment: CommentId,
         html: String,
+        /// Whether the same run added it.
+        #[serde(default)]
+        own: bool,
     },
     DeleteWorkItem {
         item: Target,
@@ -124,12 +130,15 @@ impl Deed {
         }
     }
 
-    /// The least a person has to be to do this by hand. Of comments only the agent's own are changed.
+    /// The least a person has to be to do this by hand. Of comments only the agent's own are changed: those
+    /// that the same run added like their author would, and those of other people's runs like a member.
     #[must_use]
     pub fn least_role(&self) -> Role {
         match self {
-            Self::EditComment { .. } | Self::DeleteComment { .. } => Role::Guest,
-            Self::ArchiveWorkItem { .. }
+            Self::EditComment { own: true, .. } | Self::DeleteComment { own: true, .. } => Role::Guest,
+            Self::EditComment { .. }
+            | Self::DeleteComment { .. }
+            | Self::ArchiveWorkItem { .. }
             | Self::UnarchiveWorkItem { .. }
             | Self::Relate { .. }
             | Self::Unrelate { .. }
@@ -306,6 +315,21 @@ impl RelationKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_of_a_comment_that_does_not_tell_whose_it_is_takes_a_member() {
+        let id = "66666666-6666-4666-8666-666666666666";
+        let place = serde_json::json!({"project": id, "id": id});
+        for written in [
+            serde_json::json!({"deed": "edit_comment", "item": place, "comment": id, "before": "a", "after": "b"}),
+            serde_json::json!({"deed": "delete_comment", "item": place, "comment": id, "html": "a"}),
+        ] {
+            let mut written = written;
+            assert_eq!(serde_json::from_value::<Deed>(written.clone()).unwrap().least_role(), Role::Member);
+            written["own"] = true.into();
+            assert_eq!(serde_json::from_value::<Deed>(written).unwrap().least_role(), Role::Guest);
+        }
+    }
 
     #[test]
     fn a_relation_is_read_in_planes_word_and_in_its_verb() {

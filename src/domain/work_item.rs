@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 
 use super::{
-    ids::{CommentId, EstimateId, FileId, LabelId, ProjectId, StateId, UserId, WorkItemId},
+    ids::{CommentId, EstimateId, FileId, LabelId, ProjectId, RunId, StateId, UserId, WorkItemId},
     role::Role,
 };
 
@@ -159,6 +159,21 @@ pub struct Comment {
     pub author: Option<Person>,
     pub created_at: Option<Timestamp>,
     pub edited: bool,
+    pub words: Words,
+    /// The run in which a tool of the agent added it, by what is written under it; anyone may write that
+    /// under theirs.
+    pub added_by: Option<RunId>,
+}
+
+/// Whose words a comment holds. Plane lets whoever is in a project change what somebody else wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// The author's.
+    Authors,
+    /// Somebody else has changed them since.
+    Changed,
+    /// Somebody else wrote them in the author's name, such as an import.
+    Lent,
 }
 
 /// One line of a work item's change log. It tells what was requested, which Plane may have

@@ -5,6 +5,7 @@ mod channel;
 mod comment;
 mod deed;
 mod file;
+mod made;
 mod project;
 pub(in crate::plane) mod transport;
 
@@ -13,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use reqwest::Method;
+use serde_json::Value;
 use url::Url;
 
 use self::caller::{Call, Caller};
@@ -160,7 +162,14 @@ impl PlaneApi for PlaneClient {
         page: u32,
         per_page: u32,
     ) -> Result<Page<Comment>, PlaneError> {
-        comment::page(&self.caller, workspace, Target { project, id }, page, per_page).await
+        comment::page(
+            &self.caller,
+            workspace,
+            Target { project, id },
+            (page, per_page),
+            self.credentials.bot(workspace),
+        )
+        .await
     }
 
     async fn overheard(
@@ -320,21 +329,20 @@ impl PlaneApi for PlaneClient {
         let what = "the new comment";
         let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
         let call = Call { workspace, what, path: &path, query: &[], lane: Lane::Write };
-        match self.caller.change(Method::POST, &call, &write::comment(html, key), pass).await {
-            Ok(body) => Ok(readable(what, record::comment(&body))?.id),
-            // The check is by external id alone, and that is ours.
-            Err(PlaneError::Taken { id, .. }) => Ok(CommentId(id)),
-            Err(error) => Err(error),
-        }
+        let (body, bot) = (write::comment(html, key), self.credentials.bot(workspace));
+        let is_ours = |record: &Value| write::is_planned_comment(record, html, bot);
+        let body = made::make(&self.caller, &call, body, key, pass, is_ours).await?;
+        Ok(readable(what, record::comment(&body))?.id)
     }
 
     async fn comment_of_step(
         &self,
         workspace: WorkspaceId,
         item: Target,
+        html: &str,
         key: StepKey,
     ) -> Result<Option<CommentId>, PlaneError> {
-        comment::of_step(&self.caller, workspace, item, key).await
+        comment::of_step(&self.caller, workspace, item, (key, html), self.credentials.bot(workspace)).await
     }
 
     async fn create_work_item(
@@ -348,28 +356,21 @@ impl PlaneApi for PlaneClient {
         let what = "the new work item";
         let path = ["projects", &project.to_string(), "work-items"];
         let call = Call { workspace, what, path: &path, query: &[], lane: Lane::Write };
-        match self.caller.change(Method::POST, &call, &write::new_work_item(fields, key), pass).await {
-            Ok(body) => readable(what, record::work_item(&body, Some(project))),
-            Err(PlaneError::Taken { id, .. }) => self.work_item(workspace, project, WorkItemId(id)).await,
-            Err(error) => Err(error),
-        }
+        let (body, bot) = (write::new_work_item(fields, key), self.credentials.bot(workspace));
+        let is_ours = |record: &Value| write::is_planned_work_item(record, fields, bot);
+        let body = made::make(&self.caller, &call, body, key, pass, is_ours).await?;
+        readable(what, record::work_item(&body, Some(project)))
     }
 
     async fn work_item_of_step(
         &self,
         workspace: WorkspaceId,
         project: ProjectId,
+        fields: &ItemFields,
         key: StepKey,
     ) -> Result<Option<WorkItem>, PlaneError> {
-        let what = "the work item";
-        let path = ["projects", &project.to_string(), "work-items"];
-        let query = [("external_source", write::SOURCE.to_owned()), ("external_id", key.to_string())];
-        match self.caller.get(&Call { workspace, what, path: &path, query: &query, lane: Lane::Write }).await {
-            // One bare record, although the path is that of a list.
-            Ok(body) => readable(what, record::work_item(&body, Some(project))).map(Some),
-            Err(PlaneError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let bot = self.credentials.bot(workspace);
+        made::work_item_of_step(&self.caller, workspace, project, (key, fields), bot).await
     }
 
     async fn update_work_item(

@@ -6,6 +6,7 @@ pub(super) mod attached;
 pub(super) mod deed;
 pub(super) mod failure;
 pub(super) mod fields;
+pub(super) mod hands;
 pub(super) mod list;
 pub(super) mod plans;
 pub(super) mod record;

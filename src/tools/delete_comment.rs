@@ -46,7 +46,12 @@ impl WriteTool for DeleteComment {
         Ok(PlannedWrite {
             summary: format!("Delete a comment on {}", item_change::called(&item)),
             changes: vec![change],
-            write: Write::Deed(Deed::DeleteComment { item: target, comment: comment.id, html: comment.html }),
+            write: Write::Deed(Deed::DeleteComment {
+                item: target,
+                comment: comment.id,
+                html: comment.html,
+                own: comment.added_by == Some(cx.run.id),
+            }),
         })
     }
 }

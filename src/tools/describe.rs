@@ -6,7 +6,7 @@ use super::When;
 use crate::{
     domain::{
         ids::UserId,
-        work_item::{Change, Comment, Person, WorkItem},
+        work_item::{Change, Comment, Person, Words, WorkItem},
     },
     plane::{
         html,
@@ -115,12 +115,16 @@ pub fn description(item: &WorkItem, names: &Names, limit_chars: usize) -> String
     if text.trim().is_empty() { "(no description)".to_owned() } else { text }
 }
 
-/// One comment with its author and time.
+/// One comment with its author and time. What somebody else made of it is not passed off as its author's.
 #[must_use]
 pub fn comment(comment: &Comment, names: &Names, when: &When, limit_chars: usize) -> String {
     let author = comment.author.as_ref().map_or_else(|| "someone".to_owned(), |person| names.handle(person));
     let at = comment.created_at.map(|at| format!(", {}", when.moment(at))).unwrap_or_default();
-    let edited = if comment.edited { ", edited" } else { "" };
+    let edited = match comment.words {
+        Words::Changed => ", changed by somebody else",
+        Words::Authors | Words::Lent if comment.edited => ", edited",
+        Words::Authors | Words::Lent => "",
+    };
     let text = html::to_markdown(&comment.html, &|id| names.get(id), limit_chars);
     let text = if text.trim().is_empty() { "(empty)" } else { text.trim() };
     format!("**{author}**{at}{edited}:\n{text}")

@@ -55,7 +55,13 @@ impl WriteTool for EditComment {
         Ok(PlannedWrite {
             summary: format!("Change a comment on {}", item_change::called(&item)),
             changes: vec![change],
-            write: Write::Deed(Deed::EditComment { item: target, comment: comment.id, before: comment.html, after }),
+            write: Write::Deed(Deed::EditComment {
+                item: target,
+                comment: comment.id,
+                before: comment.html,
+                after,
+                own: comment.added_by == Some(cx.run.id),
+            }),
         })
     }
 }

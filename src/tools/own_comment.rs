@@ -2,7 +2,11 @@
 
 use super::{ToolCx, ToolError, describe};
 use crate::{
-    domain::{ids::CommentId, work_item::Comment, write::Target},
+    domain::{
+        ids::{CommentId, UserId},
+        work_item::{Comment, Words},
+        write::Target,
+    },
     plane::html,
 };
 
@@ -19,22 +23,42 @@ pub(super) async fn find(wanted: &str, item: Target, cx: &ToolCx<'_>) -> Result<
             "It is not known which comments are yours, so none can be changed.".to_owned(),
         ));
     };
-    let is_own = |comment: &Comment| comment.author.as_ref().is_some_and(|author| author.id == bot);
+    let refusal = |comment: &Comment| why_not(comment, bot);
     if let Ok(id) = wanted.trim().parse::<CommentId>() {
         let comment = cx.plane.comment(cx.workspace, item.project, item.id, id).await?;
-        let foreign =
-            || ToolError::NotAllowed("That comment is somebody else's; you may only change your own.".to_owned());
-        return is_own(&comment).then_some(comment).ok_or_else(foreign);
+        return match refusal(&comment) {
+            Some(reason) => Err(ToolError::NotAllowed(reason.to_owned())),
+            None => Ok(comment),
+        };
     }
     let mut own = Vec::new();
     for number in 0..MOST_PAGES {
         let page = cx.plane.comments(cx.workspace, item.project, item.id, number, 100).await?;
-        own.extend(page.items.into_iter().filter(is_own));
+        own.extend(page.items.into_iter().filter(|comment| refusal(comment).is_none()));
         if !page.more {
             break;
         }
     }
     pick(wanted, own)
+}
+
+/// Why the agent may not change a comment; `None` if it may. What it says in a conversation, such as what waits
+/// there for somebody's word, is read by others as it was said and stays so.
+fn why_not(comment: &Comment, bot: UserId) -> Option<&'static str> {
+    if comment.author.as_ref().is_none_or(|author| author.id != bot) {
+        return Some("That comment is somebody else's; you may only change your own.");
+    }
+    match (comment.words, comment.added_by) {
+        (Words::Authors, Some(_)) => None,
+        (Words::Authors, None) => Some(
+            "That is what you said in a conversation, such as an answer or a question, and it stays as it was said. \
+             You may change only comments that you added with a tool. What is to be corrected you can say in a new \
+             answer.",
+        ),
+        (Words::Changed | Words::Lent, _) => {
+            Some("Somebody else has changed that comment or written it in your name, so it is not yours to change.")
+        }
+    }
 }
 
 fn pick(wanted: &str, own: Vec<Comment>) -> Result<Comment, ToolError> {
@@ -53,7 +77,11 @@ fn pick(wanted: &str, own: Vec<Comment>) -> Result<Comment, ToolError> {
     let (told, listed) = match (found.is_empty(), others.is_empty()) {
         (false, _) => ("More than one of your comments has these words; be more exact. They are", found),
         (true, false) => ("None of your comments there has these words. Yours are", others),
-        (true, true) => return Err(ToolError::NoSuchThing("You have written no comment there.".to_owned())),
+        (true, true) => {
+            return Err(ToolError::NoSuchThing(
+                "There is no comment there that you added with a tool and may change.".to_owned(),
+            ));
+        }
     };
     let lines = listed.iter().take(SUGGESTIONS).map(|comment| {
         let text = describe::shortened(&describe::one_line(&words_of(comment)), SHOWN_CHARS);
@@ -84,6 +112,8 @@ mod tests {
             author: None,
             created_at: None,
             edited: false,
+            words: Words::Authors,
+            added_by: None,
         };
         texts.iter().map(comment).collect()
     }

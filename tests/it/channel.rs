@@ -377,14 +377,22 @@ async fn the_answer_is_given_though_somebody_has_written_its_key_under_a_comment
             .await;
         let mentioned = app.mention("MOB-3", "hello").await;
         gate.reached().await;
+        let shown = |plane: &Sandbox| {
+            let own = plane.comments(0, "MOB-3").into_iter().filter(|comment| comment.author == "aileron");
+            own.filter_map(|comment| comment.external_id).find(|key| key.starts_with(&mentioned.run.to_string()))
+        };
+        assert!(app.plane.until_all(|plane| shown(plane).is_some(), LIMIT).await, "the progress is shown");
+        let turn: Vec<_> = shown(&app.plane).unwrap().split('/').take(2).map(str::to_owned).collect();
         for step in 0..4 {
-            let key = format!("{}/1/{step}/0#answer", mentioned.run);
+            let key = format!("{}/{step}/0#answer", turn.join("/"));
             app.plane.forge(0, forged_on, "bob", "All is well.", &key);
         }
         gate.open();
         let picture = app.ended(mentioned.run).await;
         assert_eq!(assert_answered(&picture), "The answer.");
-        assert_eq!(own_comments(&app, "MOB-3").last().unwrap().html, "<p>The answer.</p>");
+        let last = own_comments(&app, "MOB-3").pop().unwrap();
+        assert_eq!(last.html, "<p>The answer.</p>");
+        assert!(last.external_id.is_some_and(|key| key.contains('~')), "its own key was taken");
         // It is known again.
         app.kill().await;
         app.serve().await;

@@ -26,7 +26,7 @@ pub(super) async fn look_up(
 ) -> Result<Option<Written>, PlaneError> {
     let done = |is_done: bool| is_done.then(|| Written::done(subject(deed)));
     Ok(match deed {
-        Deed::EditComment { item, comment, before, after } => {
+        Deed::EditComment { item, comment, before, after, .. } => {
             let now = plane.comment(workspace, item.project, item.id, *comment).await?;
             if same_text(after, &now.html) {
                 done(true)

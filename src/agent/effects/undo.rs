@@ -11,7 +11,7 @@ use crate::{
         deed::{Deed, Grouping},
         ids::{CommentId, LabelId, LinkId, UserId, WorkItemId, WorkspaceId},
         intake::Verdict,
-        work_item::{Person, WorkItem},
+        work_item::{Person, Words, WorkItem},
         write::{ItemFields, Receipt, Target, Write, Written},
     },
     plane::{ItemOrder, PlaneApi, PlaneError, html::same_text},
@@ -46,7 +46,7 @@ pub fn inverse(receipt: &Receipt) -> Inverse {
     };
     Inverse::Write(Box::new(match &receipt.write {
         Write::AddComment { item, html } => {
-            Write::Deed(Deed::DeleteComment { item: *item, comment: CommentId(*id), html: html.clone() })
+            Write::Deed(Deed::DeleteComment { item: *item, comment: CommentId(*id), html: html.clone(), own: true })
         }
         Write::CreateWorkItem { project, .. } => {
             Write::Deed(Deed::DeleteWorkItem { item: Target { project: *project, id: WorkItemId(*id) } })
@@ -79,8 +79,8 @@ fn back(item: Target, before: &ItemFields, after: &ItemFields, fields: &[&str]) 
 
 fn inverse_of(deed: &Deed, id: Uuid) -> Inverse {
     let back = match deed.clone() {
-        Deed::EditComment { item, comment, before, after } => {
-            Deed::EditComment { item, comment, before: after, after: before }
+        Deed::EditComment { item, comment, before, after, own } => {
+            Deed::EditComment { item, comment, before: after, after: before, own }
         }
         Deed::DeleteComment { item, html, .. } => return Inverse::Write(Box::new(Write::AddComment { item, html })),
         Deed::DeleteWorkItem { .. } => return Inverse::Impossible("a deleted work item does not come back"),
@@ -150,9 +150,11 @@ fn unchanged(write: &Write, now: &WorkItem) -> Option<Ours> {
     (!ours.is_empty()).then_some(Ours { write, left_alone: changed_since })
 }
 
+/// One that does not even have the name that was meant is not the one that was to be made.
 fn is_as_made(fields: &ItemFields, ignored: &[String], now: &WorkItem) -> bool {
     let differing = fields.differing_from(&fields.as_held_by(now), same_text);
-    differing.iter().all(|field| ignored.iter().any(|known| known == field))
+    !ignored.iter().any(|field| field == "name")
+        && differing.iter().all(|field| ignored.iter().any(|known| known == field))
 }
 
 /// Whether all that was said and done at a work item since it was made is its maker's, and nothing hangs
@@ -170,7 +172,7 @@ async fn nobody_else_touched(
         plane.history(workspace, item.project, item.id, LOOKED_THROUGH),
         plane.titles(workspace, item.project),
     )?;
-    let said = comments.items.iter().all(|comment| by_maker(&comment.author));
+    let said = comments.items.iter().all(|comment| by_maker(&comment.author) && comment.words == Words::Authors);
     let done = changes.items.iter().all(|change| by_maker(&change.actor));
     let is_parent = titles.items.iter().any(|other| other.parent == Some(item.id));
     Ok(said && done && !comments.more && !changes.more && !is_parent)

@@ -223,7 +223,13 @@ impl PlaneApi for Board {
     ) -> Result<CommentId, PlaneError> {
         not_asked()
     }
-    async fn comment_of_step(&self, _: WorkspaceId, _: Target, _: StepKey) -> Result<Option<CommentId>, PlaneError> {
+    async fn comment_of_step(
+        &self,
+        _: WorkspaceId,
+        _: Target,
+        _: &str,
+        _: StepKey,
+    ) -> Result<Option<CommentId>, PlaneError> {
         not_asked()
     }
     async fn create_work_item(
@@ -240,6 +246,7 @@ impl PlaneApi for Board {
         &self,
         _: WorkspaceId,
         _: ProjectId,
+        _: &ItemFields,
         _: StepKey,
     ) -> Result<Option<WorkItem>, PlaneError> {
         not_asked()

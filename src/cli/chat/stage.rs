@@ -271,7 +271,7 @@ impl PlaneApi for Stage {
         Err(only_played())
     }
 
-    async fn comment_of_step(&self, _: WorkspaceId, _: Target, _: StepKey) -> Got<Option<CommentId>> {
+    async fn comment_of_step(&self, _: WorkspaceId, _: Target, _: &str, _: StepKey) -> Got<Option<CommentId>> {
         Err(only_played())
     }
 
@@ -286,7 +286,13 @@ impl PlaneApi for Stage {
         Err(only_played())
     }
 
-    async fn work_item_of_step(&self, _: WorkspaceId, _: ProjectId, _: StepKey) -> Got<Option<WorkItem>> {
+    async fn work_item_of_step(
+        &self,
+        _: WorkspaceId,
+        _: ProjectId,
+        _: &ItemFields,
+        _: StepKey,
+    ) -> Got<Option<WorkItem>> {
         Err(only_played())
     }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{CommentId, ProjectId, StepKey, WorkItemId, WorkspaceId},
+        ids::{CommentId, ProjectId, StepKey, UserId, WorkItemId, WorkspaceId},
         work_item::{Comment, Page},
         write::Target,
     },
@@ -17,7 +17,7 @@ use crate::{
         PlaneError,
         budget::Lane,
         thread::Heard,
-        wire::{record, spoken, write},
+        wire::{fields::Fields, record, spoken, write},
     },
 };
 
@@ -29,13 +29,13 @@ pub(super) async fn page(
     caller: &Caller,
     workspace: WorkspaceId,
     item: Target,
-    number: u32,
-    per_page: u32,
+    (number, per_page): (u32, u32),
+    bot: Option<UserId>,
 ) -> Result<Page<Comment>, PlaneError> {
     let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
     let query = [("expand", "actor".to_owned())];
     let call = Call { workspace, what: "the comments", path: &path, query: &query, lane: Lane::Read };
-    let read = |row: &Value| Some((spoken::is_progress(row), record::comment(row)?));
+    let read = |row: &Value| Some((spoken::is_progress(row, bot), record::comment(row)?));
     let found = caller.page(&call, number, per_page, read).await?;
     // What only shows our own progress is gone in a moment.
     let lasting = found.items.into_iter().filter(|(is_progress, _)| !is_progress).map(|(_, comment)| comment);
@@ -65,20 +65,23 @@ pub(super) async fn overheard(
     Ok(heard)
 }
 
-/// The one that was added under `key`.
+/// The one of ours that was added under the key and says the same.
 pub(super) async fn of_step(
     caller: &Caller,
     workspace: WorkspaceId,
     item: Target,
-    key: StepKey,
+    (key, html): (StepKey, &str),
+    bot: Option<UserId>,
 ) -> Result<Option<CommentId>, PlaneError> {
     let path = ["projects", &item.project.to_string(), "work-items", &item.id.to_string(), "comments"];
     let call = Call { workspace, what: "the comments", path: &path, query: &[], lane: Lane::Write };
-    let key = key.to_string();
+    let read = |row: &Value| {
+        Some((Fields::of(row)?.id("id")?, write::is_of(row, key) && write::is_planned_comment(row, html, bot)))
+    };
     // Newest first, so what was added lately is on the first page.
     for number in 0..MOST_COMMENT_PAGES {
-        let page = caller.page(&call, number, 100, write::comment_step).await?;
-        if let Some((id, _)) = page.items.into_iter().find(|(_, step)| step.as_ref() == Some(&key)) {
+        let page = caller.page(&call, number, 100, read).await?;
+        if let Some((id, _)) = page.items.into_iter().find(|(_, is_ours)| *is_ours) {
             return Ok(Some(id));
         }
         if !page.more {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{PlaneClient, caller::Call, readable};
+use super::{PlaneClient, caller::Call, made, readable};
 use crate::{
     domain::{
         deed::{Deed, Grouping},
@@ -16,7 +16,7 @@ use crate::{
     plane::{
         Carried, DeedApi, PlaneError, WritePass,
         budget::Lane,
-        wire::{attached, deed as wire, list, plans},
+        wire::{attached, deed as wire, list, plans, write},
     },
 };
 
@@ -32,14 +32,18 @@ impl DeedApi for PlaneClient {
         let ((what, method, body), path) = (request(deed, key), path(deed));
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let call = Call { workspace, what, path: &path, query: &[], lane: Lane::Write };
-        match self.caller.act(method, &call, body.as_ref(), pass).await {
-            Ok(answer) => Ok(carried(deed, &answer)),
-            // Under our own key it is ours; a label that only has the name is somebody else's.
-            Err(PlaneError::Taken { id, message, .. }) if message.contains("external id") => {
-                Ok(Carried { made: Some(id), took: true })
+        let answer = match (deed, body) {
+            (Deed::CreateLabel { name, .. }, Some(body)) => {
+                let is_ours = |record: &Value| write::is_called(record, name, None);
+                made::make(&self.caller, &call, body, key, pass, is_ours).await?
             }
-            Err(error) => Err(error),
-        }
+            (Deed::CreatePage { name, html, .. }, Some(body)) => {
+                let is_ours = |record: &Value| write::is_called(record, name, Some(html));
+                made::make(&self.caller, &call, body, key, pass, is_ours).await?
+            }
+            (_, body) => self.caller.act(method, &call, body.as_ref(), pass).await?,
+        };
+        Ok(carried(deed, &answer))
     }
 
     async fn known_links(&self, workspace: WorkspaceId, item: Target) -> Result<Vec<(LinkId, Link)>, PlaneError> {

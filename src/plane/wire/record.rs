@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::fields::{Fields, id_of};
+use super::{
+    fields::{Fields, id_of},
+    hands, write,
+};
 use crate::domain::{
     ids::{ProjectId, UserId},
     role::Role,
@@ -121,6 +124,8 @@ pub(in crate::plane) fn comment(value: &Value) -> Option<Comment> {
         author: fields.value("actor").and_then(person).or_else(|| fields.value("created_by").and_then(person)),
         created_at: fields.time("created_at"),
         edited: fields.value("edited_at").is_some(),
+        words: hands::words(fields),
+        added_by: write::step(fields).and_then(write::run_of),
     })
 }
 

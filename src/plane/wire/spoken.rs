@@ -3,22 +3,21 @@
 
 use serde_json::{Value, json};
 
-use super::{fields::Fields, write::SOURCE};
+use super::{
+    fields::Fields,
+    hands,
+    write::{self, INSTEAD_OF, MARK, SOURCE},
+};
 use crate::{
     domain::{
         activity::{Ask, Draft, Saying},
-        ids::{CommentId, RunId, UserId},
+        ids::{CommentId, UserId},
     },
     plane::{
         markdown::said_html,
         thread::{Mark, MarkKind, Spoken},
     },
 };
-
-/// Between the step's key and what the comment stands for.
-const MARK: char = '#';
-/// Between that and the id of a comment of somebody else's that has our key.
-const INSTEAD_OF: char = '~';
 
 /// The body that creates a comment, or turns one that is there into this. `own` is where links may lead
 /// without telling.
@@ -96,7 +95,7 @@ pub(in crate::plane) fn spoken_by(body: &Value, besides: Option<UserId>) -> Opti
     let mark = fields.text("external_id").filter(|_| source.as_deref() == Some(SOURCE)).and_then(mark);
     Some(Spoken {
         id: fields.id("id")?,
-        author: author(fields, besides),
+        author: hands::author(fields, besides),
         html: fields.text_or_empty("comment_html"),
         parent: fields.id("parent"),
         written_at: fields.time("created_at"),
@@ -106,22 +105,12 @@ pub(in crate::plane) fn spoken_by(body: &Value, besides: Option<UserId>) -> Opti
     })
 }
 
-/// Whose words a comment is: nobody's where more than one is named with it. Plane lets every member of a
-/// project change anyone's comment, and write one in another's name; who really did is told by `updated_by`,
-/// by an `actor` that is not `created_by`, or by the webhook's own actor, and the author stays as it was.
-fn author(fields: Fields<'_>, besides: Option<UserId>) -> Option<UserId> {
-    let named = ["actor", "created_by", "updated_by"].into_iter().filter_map(|name| fields.id(name));
-    let mut named = named.chain(besides);
-    let first = named.next()?;
-    named.all(|other| other == first).then_some(first)
-}
-
 /// Reads what we wrote into `external_id`; `None` for what is no part of a conversation, such as a comment
 /// that a tool made.
 fn mark(external_id: &str) -> Option<Mark> {
     let (step, name) = external_id.rsplit_once(MARK)?;
     let name = name.split(INSTEAD_OF).next()?;
-    let run: RunId = step.split('/').next()?.parse().ok()?;
+    let run = write::run_of(step)?;
     let kind = match name {
         "thought" | "action" => MarkKind::Progress,
         "answer" => MarkKind::Answer,
@@ -132,9 +121,10 @@ fn mark(external_id: &str) -> Option<Mark> {
     Some(Mark { run, step: step.to_owned(), kind })
 }
 
-/// Whether a comment only shows our progress. One that somebody else has marked so does not.
-pub(in crate::plane) fn is_progress(body: &Value) -> bool {
-    let mark = spoken(body).filter(|comment| comment.author.is_some()).and_then(|comment| comment.mark);
+/// Whether a comment only shows the progress of `bot`. One that somebody else has marked so does not.
+pub(in crate::plane) fn is_progress(body: &Value, bot: Option<UserId>) -> bool {
+    let is_own = |comment: &Spoken| comment.author.is_some() && comment.author == bot;
+    let mark = spoken(body).filter(is_own).and_then(|comment| comment.mark);
     mark.is_some_and(|mark| mark.kind == MarkKind::Progress)
 }
 
@@ -167,7 +157,11 @@ mod tests {
             stored["actor"] = RUN.into();
             let found = spoken(&stored).unwrap();
             assert_eq!(found.mark, Some(Mark { run: RUN.parse().unwrap(), step: format!("{RUN}/1/2/0"), kind }));
-            assert_eq!(is_progress(&stored), kind == MarkKind::Progress);
+            let [bot, other] = [RUN, "55555555-5555-4555-8555-555555555555"].map(|id| id.parse().unwrap());
+            assert_eq!(is_progress(&stored, Some(bot)), kind == MarkKind::Progress);
+            assert!(!is_progress(&stored, Some(other)) && !is_progress(&stored, None));
+            stored["updated_by"] = other.to_string().into();
+            assert!(!is_progress(&stored, Some(bot)));
         }
     }
 

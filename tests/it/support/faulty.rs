@@ -628,8 +628,14 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         self.seams.plane("add_comment", self.inner.add_comment(workspace, item, html, key, pass)).await
     }
 
-    async fn comment_of_step(&self, workspace: WorkspaceId, item: Target, key: StepKey) -> Got<Option<CommentId>> {
-        self.seams.plane("comment_of_step", self.inner.comment_of_step(workspace, item, key)).await
+    async fn comment_of_step(
+        &self,
+        workspace: WorkspaceId,
+        item: Target,
+        html: &str,
+        key: StepKey,
+    ) -> Got<Option<CommentId>> {
+        self.seams.plane("comment_of_step", self.inner.comment_of_step(workspace, item, html, key)).await
     }
 
     async fn create_work_item(
@@ -647,9 +653,10 @@ impl PlaneApi for Faulty<dyn PlaneApi> {
         &self,
         workspace: WorkspaceId,
         project: ProjectId,
+        fields: &ItemFields,
         key: StepKey,
     ) -> Got<Option<WorkItem>> {
-        self.seams.plane("work_item_of_step", self.inner.work_item_of_step(workspace, project, key)).await
+        self.seams.plane("work_item_of_step", self.inner.work_item_of_step(workspace, project, fields, key)).await
     }
 
     async fn update_work_item(

@@ -30,8 +30,13 @@ fn each_kind_of_change_has_what_takes_it_back() {
     let comment = CommentId(ID);
     let deed = Write::Deed;
     let (relation, other, item) = (RelationKind::Blocking, OTHER, ITEM);
-    let edit =
-        |before: &str, after: &str| Deed::EditComment { item, comment, before: text(before), after: text(after) };
+    let edit = |before: &str, after: &str| Deed::EditComment {
+        item,
+        comment,
+        before: text(before),
+        after: text(after),
+        own: true,
+    };
     let before = ItemFields { priority: Some(text("low")), parent: Some(Slot::Empty), ..ItemFields::default() };
     let after = ItemFields { priority: Some(text("high")), parent: Some(Slot::Is(OTHER)), ..ItemFields::default() };
     let new_item = Write::CreateWorkItem { project: PROJECT, identifier: None, fields: ItemFields::default() };
@@ -43,13 +48,13 @@ fn each_kind_of_change_has_what_takes_it_back() {
     let cases = [
         (
             Write::AddComment { item, html: text("<p>a</p>") },
-            deed(Deed::DeleteComment { item, comment, html: text("<p>a</p>") }),
+            deed(Deed::DeleteComment { item, comment, html: text("<p>a</p>"), own: true }),
         ),
         (new_item, deed(Deed::DeleteWorkItem { item: Target { project: PROJECT, id: WorkItemId(ID) } })),
         (update(before.clone(), after.clone()), update(after, before)),
         (deed(edit("<p>a</p>", "<p>b</p>")), deed(edit("<p>b</p>", "<p>a</p>"))),
         (
-            deed(Deed::DeleteComment { item, comment, html: text("<p>a</p>") }),
+            deed(Deed::DeleteComment { item, comment, html: text("<p>a</p>"), own: true }),
             Write::AddComment { item, html: text("<p>a</p>") },
         ),
         (deed(Deed::ArchiveWorkItem { item }), deed(Deed::UnarchiveWorkItem { item })),
