@@ -12,6 +12,7 @@ mod deeds;
 mod demo;
 mod edition;
 mod files;
+mod item;
 mod item_writes;
 mod json;
 mod listing;

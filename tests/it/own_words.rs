@@ -81,7 +81,7 @@ async fn a_guest_has_only_comments_of_the_same_conversation_changed() {
     let run = mention_as(&app, "luis", "MOB-3", "rewrite it").await;
     assert_answered(&app.ended(run).await);
     let told = told(&app);
-    assert!(told.contains("guest of this project, and this takes a member"), "{told}");
+    assert!(told.contains("guest of this project, and this takes at least the role member"), "{told}");
     let texts: Vec<_> = of_the_agent(&app, "MOB-1").into_iter().map(|comment| comment.html).collect();
     assert_eq!(texts, ["<p>Maya's note.</p>", "<p>My own.</p>"]);
     app.model.then([Turn::calls([edit("Maya's note", "Ours.")]), Turn::says("Done.")]);
