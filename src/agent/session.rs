@@ -40,7 +40,7 @@ use super::{
 use crate::domain::{
     activity::Draft,
     ids::{RunId, UserId},
-    write::Touched,
+    write::{Touched, Written},
 };
 
 /// How often the same call with the same arguments is carried out in one turn.
@@ -199,8 +199,10 @@ impl Session {
                 self.unfolded(&call_id, &changes, (note, elsewhere));
             }
             Entry::ToolDone { call_id, text, receipt, elsewhere, .. } => {
-                if receipt.is_some_and(|receipt| receipt.written.is_done()) {
-                    self.note_done(&call_id);
+                match receipt.as_ref().map(|receipt| &receipt.written) {
+                    Some(Written::Done { .. }) => self.note_done(&call_id),
+                    Some(Written::Overtaken { .. }) => self.note_overtaken(&call_id),
+                    None => {}
                 }
                 if elsewhere {
                     self.looked_elsewhere(call_id.clone());

@@ -32,6 +32,7 @@ mod listing;
 mod mention;
 mod missed;
 mod oauth;
+mod overtaken;
 mod pictures;
 mod plane_trouble;
 mod provider;

@@ -149,6 +149,19 @@ impl Session {
         }
     }
 
+    /// The change was not made because of what somebody else did meanwhile. The same call comes to another change
+    /// now, and may be made.
+    pub(super) fn note_overtaken(&mut self, call_id: &str) {
+        let Phase::Working(work) = &self.phase else { return };
+        if let Some(call) = work.calls.iter().find(|call| call.id == call_id) {
+            self.intended_calls.remove(&(call.name.clone(), call.arguments.clone()));
+        }
+        if let Some(planned) = work.intended.get(call_id) {
+            let untouched = planned.write.touches();
+            self.touched.retain(|touched| !untouched.contains(touched));
+        }
+    }
+
     /// The call waits for a person's word on what it would change.
     pub(super) fn write_proposed(&mut self, call_id: &str, planned: PlannedWrite) {
         let Phase::Working(work) = &mut self.phase else { return };
