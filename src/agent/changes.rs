@@ -173,7 +173,7 @@ fn name(said: &Said) -> String {
 pub fn to_take_back(changes: &[Change], everything: bool) -> Vec<&Change> {
     let gone: Vec<_> = changes.iter().filter(|change| change.receipt().is_some()).filter_map(|c| c.undoes).collect();
     let stands = |change: &&Change| {
-        let done = change.receipt().is_some_and(|receipt| receipt.written.is_done());
+        let done = change.receipt().is_some_and(Receipt::is_done);
         done && change.undoes.is_none() && !gone.contains(&change.number)
     };
     let standing: Vec<_> = changes.iter().filter(stands).collect();

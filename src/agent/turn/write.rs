@@ -57,7 +57,7 @@ impl Change {
 }
 
 /// What comes after a step towards a change.
-enum Next<T> {
+pub(super) enum Next<T> {
     On(T),
     /// The change is settled, or the driver has to look at something else first.
     Settled(Flow),
@@ -238,52 +238,6 @@ impl Drive<'_> {
         self.change_later(call, &error).await
     }
 
-    /// Whether an earlier attempt has come through.
-    async fn look_up(
-        &mut self,
-        call: &PlannedCall,
-        planned: &PlannedWrite,
-        attempted_at: Instant,
-    ) -> Result<Next<Option<Written>>, StoreError> {
-        let (plane, workspace) = (self.agent.plane.clone(), self.run().workspace);
-        let settled_at = attempted_at + self.agent.limits.settle;
-        let looking = async {
-            tokio::time::sleep_until(settled_at).await;
-            effects::look_up(plane.as_ref(), workspace, call.finished_key, &planned.write).await
-        };
-        let error = match self.unless_cut(looking).await {
-            Ok(Ok(found)) => return Ok(Next::On(found)),
-            Ok(Err(error)) => error,
-            Err(cut) => return self.cut_short(cut).await.map(Next::Settled),
-        };
-        match error.disposition() {
-            // Plane will not say, and to repeat it blindly is out of the question.
-            Disposition::TellModel => self.tell(call, Err(ToolError::OutcomeUnknown), None).await,
-            Disposition::Retry { .. } | Disposition::GiveUp => self.change_later(call, &error).await,
-        }
-        .map(Next::Settled)
-    }
-
-    /// Settles a change nothing has been sent of if what it changes is no longer as it was when it was planned.
-    async fn settle_if_overtaken(
-        &mut self,
-        call: &PlannedCall,
-        planned: &PlannedWrite,
-    ) -> Result<Next<()>, StoreError> {
-        let (plane, workspace) = (self.agent.plane.clone(), self.run().workspace);
-        match self.unless_cut(effects::overtaken(plane.as_ref(), workspace, &planned.write)).await {
-            Ok(Ok(None)) => return Ok(Next::On(())),
-            Ok(Ok(Some(overtaken))) => self.changed(call, planned, overtaken).await,
-            Ok(Err(error)) => match error.disposition() {
-                Disposition::TellModel => self.tell(call, Err(ToolError::Plane(error)), None).await,
-                Disposition::Retry { .. } | Disposition::GiveUp => self.change_later(call, &error).await,
-            },
-            Err(Cut::Stop) => self.refuse_if_stopped(call).await,
-            Err(cut @ (Cut::Deadline | Cut::HandBack)) => self.cut_short(cut).await,
-        }
-        .map(Next::Settled)
-    }
-
     /// Sends the change once. Until it goes out a stop keeps it from being made.
     async fn perform(
         &mut self,
@@ -349,7 +303,7 @@ impl Drive<'_> {
     }
 
     /// The signal may be about a stop that stops nothing; what the store says counts.
-    async fn refuse_if_stopped(&mut self, call: &PlannedCall) -> Result<Flow, StoreError> {
+    pub(super) async fn refuse_if_stopped(&mut self, call: &PlannedCall) -> Result<Flow, StoreError> {
         self.refresh().await?;
         if self.waiting.stop.is_some() {
             return self.tell(call, Err(ToolError::Stopped), None).await;
@@ -357,7 +311,7 @@ impl Drive<'_> {
         Ok(Flow::Go)
     }
 
-    async fn changed(
+    pub(super) async fn changed(
         &mut self,
         call: &PlannedCall,
         planned: &PlannedWrite,
@@ -372,7 +326,7 @@ impl Drive<'_> {
     }
 
     /// Leaves the run until Plane answers again. In the end the model is told that it does not.
-    async fn change_later(&mut self, call: &PlannedCall, error: &PlaneError) -> Result<Flow, StoreError> {
+    pub(super) async fn change_later(&mut self, call: &PlannedCall, error: &PlaneError) -> Result<Flow, StoreError> {
         let lasting = match error.disposition() {
             Disposition::Retry { .. } => self.record.attempts >= MOST_RETURNS,
             Disposition::GiveUp | Disposition::TellModel => false,
