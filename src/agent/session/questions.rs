@@ -12,7 +12,7 @@ use crate::{
     domain::{
         ids::{StepKey, UserId},
         talk::Message,
-        write::Touched,
+        write::{PlannedWrite, Touched},
     },
 };
 
@@ -97,6 +97,12 @@ impl Session {
     #[must_use]
     pub fn changes(&self) -> u32 {
         self.changes
+    }
+
+    /// What waits for a word among the calls under way.
+    pub fn proposed(&self) -> impl Iterator<Item = &PlannedWrite> {
+        let work = if let Phase::Working(work) = &self.phase { Some(work) } else { None };
+        work.into_iter().flat_map(|work| &work.proposed).map(|change| &change.planned)
     }
 
     /// Whether this turn has set this before.

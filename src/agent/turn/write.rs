@@ -165,7 +165,12 @@ impl Drive<'_> {
                 let error = ToolError::NoSuchThing(permit::stale(approved, planned));
                 return self.settle(call, Err(error), None, elsewhere).await.map(Some);
             }
-            (Verdict::Asks, None) => return self.propose(call, planned.clone()).await.map(Some),
+            (Verdict::Asks, None) => {
+                if let Err(told) = card::has_room(planned, self.session.proposed()) {
+                    return self.settle(call, Err(ToolError::NotAllowed(told)), None, elsewhere).await.map(Some);
+                }
+                return self.propose(call, planned.clone()).await.map(Some);
+            }
             (Verdict::DryRun, _) => {
                 return self.settle(call, Ok(permit::dry_run(planned)), None, elsewhere).await.map(Some);
             }
