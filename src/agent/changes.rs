@@ -4,8 +4,17 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::journal::{Entry, Said};
-use crate::domain::write::{PlannedWrite, Receipt};
+use super::{
+    card,
+    journal::{Entry, Said},
+};
+use crate::{
+    domain::write::{PlannedWrite, Receipt},
+    tools::describe::shortened,
+};
+
+/// Most of a text that is told.
+const TEXT_CHARS: usize = 200;
 
 /// One change the run has begun.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +50,13 @@ pub enum Outcome {
 }
 
 impl Change {
+    /// The beginning of the text that it writes; empty where there is none, or where what it changes tells it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let text = if self.planned.changes.is_empty() { card::text(&self.planned, usize::MAX) } else { String::new() };
+        shortened(&text, TEXT_CHARS)
+    }
+
     /// The receipt of what was done.
     #[must_use]
     pub fn receipt(&self) -> Option<&Receipt> {

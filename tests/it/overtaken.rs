@@ -47,7 +47,7 @@ async fn a_label_somebody_adds_while_a_change_waits_out_a_limit_is_kept() {
     let written = app.plane.written_by(mentioned.run);
     assert!(written.contains("\"good-first-task\"") && written.contains("\"performance\""), "{written}");
     let audit = app.command(&["audit"]).await.stdout;
-    assert!(audit.contains("not done: somebody had changed it") && audit.contains("good-first-task"), "{audit}");
+    assert!(audit.contains("not done: somebody had changed labels") && audit.contains("good-first-task"), "{audit}");
 }
 
 #[tokio::test]
