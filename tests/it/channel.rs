@@ -196,7 +196,7 @@ async fn where_no_webhook_comes_comments_are_looked_for() {
     app.kill().await;
     let missed = app.plane.mention(Mention::new("MOB-4", "and further down?")).await;
     for number in 0..60 {
-        app.plane.add_work_item(0, &format!("newer {number}"));
+        let _key = app.plane.add_work_item(0, &format!("newer {number}"));
     }
     app.serve().await;
     assert_eq!(assert_answered(&app.ended(missed.run).await), "This, too.");
