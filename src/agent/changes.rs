@@ -4,8 +4,17 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::journal::{Entry, Said};
-use crate::domain::write::{PlannedWrite, Receipt};
+use super::{
+    card,
+    journal::{Entry, Said},
+};
+use crate::{
+    domain::write::{PlannedWrite, Receipt},
+    tools::describe::shortened,
+};
+
+/// Most of a text that is told.
+const TEXT_CHARS: usize = 200;
 
 /// One change the run has begun.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +50,13 @@ pub enum Outcome {
 }
 
 impl Change {
+    /// The beginning of the text that it writes; empty where there is none, or where what it changes tells it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let text = if self.planned.changes.is_empty() { card::text(&self.planned, usize::MAX) } else { String::new() };
+        shortened(&text, TEXT_CHARS)
+    }
+
     /// The receipt of what was done.
     #[must_use]
     pub fn receipt(&self) -> Option<&Receipt> {
@@ -173,7 +189,7 @@ fn name(said: &Said) -> String {
 pub fn to_take_back(changes: &[Change], everything: bool) -> Vec<&Change> {
     let gone: Vec<_> = changes.iter().filter(|change| change.receipt().is_some()).filter_map(|c| c.undoes).collect();
     let stands = |change: &&Change| {
-        let done = change.receipt().is_some_and(|receipt| receipt.written.is_done());
+        let done = change.receipt().is_some_and(Receipt::is_done);
         done && change.undoes.is_none() && !gone.contains(&change.number)
     };
     let standing: Vec<_> = changes.iter().filter(stands).collect();

@@ -1,7 +1,7 @@
 //! One planned write: whether it is in Plane already, and making it.
 //!
-//! The first attempt goes straight ahead. Any later one looks first: a create is looked up by its key,
-//! an update is compared with what the work item holds by now. Plane tells two creates of one key apart
+//! The first attempt goes straight ahead if it need not wait. Any later one looks first: a create is looked up
+//! by its key, an update is compared with what the work item holds by now. Plane tells two creates of one key apart
 //! only if they come one after the other, so nobody may look while an earlier attempt may still be
 //! under way; whoever calls waits for that.
 
@@ -41,6 +41,28 @@ pub async fn look_up(
         }
         Write::Deed(deed) => deeds::look_up(plane, workspace, deed).await?,
     })
+}
+
+/// What else has happened to what a change is about since it was planned. Nothing has been sent of it, or
+/// Plane has refused it, so even what is as was meant is somebody else's doing. `None`: it is still as it was.
+///
+/// # Errors
+/// What Plane answers.
+pub async fn overtaken(
+    plane: &dyn PlaneApi,
+    workspace: WorkspaceId,
+    write: &Write,
+) -> Result<Option<Written>, PlaneError> {
+    let fields = match write {
+        // What adds something takes nothing from anybody.
+        Write::AddComment { .. } | Write::CreateWorkItem { .. } => Vec::new(),
+        Write::UpdateWorkItem { item, before, .. } => {
+            let now = plane.work_item(workspace, item.project, item.id).await?;
+            before.differing_from(&before.as_held_by(&now), same_text)
+        }
+        Write::Deed(deed) => deeds::overtaken(plane, workspace, deed).await?.into_iter().collect(),
+    };
+    Ok((!fields.is_empty()).then(|| Written::Overtaken { fields: owned(fields) }))
 }
 
 /// Makes the change. The request goes out at once: `pass` is the right to it.
@@ -122,8 +144,8 @@ pub(super) fn told_to_model(planned: &PlannedWrite, written: &Written) -> String
             text
         }
         Written::Overtaken { fields } => format!(
-            "Not done: {} holds neither what was there before nor what was meant; someone else changed it in the \
-             meantime. Read the work item again before you go on.",
+            "Not done: someone else has changed {} in the meantime, and it was left as it is now. Read the work item \
+             again before you go on; then you may call this again.",
             fields.join(", ")
         ),
     }

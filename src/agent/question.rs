@@ -16,6 +16,8 @@ pub struct Question {
     pub call_id: String,
     pub text: String,
     pub kind: Kind,
+    /// It tells of a change that nobody made.
+    pub unmade: bool,
 }
 
 /// What is asked for.
@@ -42,7 +44,7 @@ impl Question {
             } else {
                 Kind::Choice { options: args.options, several: args.several }
             };
-            Some(Self { call_id: call.id.clone(), text: args.question, kind })
+            Some(Self { call_id: call.id.clone(), text: args.question, kind, unmade: false })
         })
     }
 
@@ -50,7 +52,7 @@ impl Question {
     #[must_use]
     pub fn about(approval: Approval) -> Option<Self> {
         let call_id = approval.call_ids().next()?.to_owned();
-        Some(Self { call_id, text: String::new(), kind: Kind::Approval(Box::new(approval)) })
+        Some(Self { call_id, text: String::new(), kind: Kind::Approval(Box::new(approval)), unmade: false })
     }
 
     /// The calls that wait for the reply, and have no result until then.
@@ -183,7 +185,12 @@ mod tests {
 
     fn question(several: bool) -> Question {
         let options = vec!["High".to_owned(), "Low".to_owned(), "Größer, später".to_owned()];
-        Question { call_id: "q".to_owned(), text: "Which?".to_owned(), kind: Kind::Choice { options, several } }
+        Question {
+            call_id: "q".to_owned(),
+            text: "Which?".to_owned(),
+            kind: Kind::Choice { options, several },
+            unmade: false,
+        }
     }
 
     #[test]
@@ -226,7 +233,7 @@ mod tests {
     #[test]
     fn a_sign_in_asks_with_its_address_and_sends_the_model_back_to_its_tool() {
         let kind = Kind::SignIn { url: "https://auth.example/".to_owned() };
-        let question = Question { call_id: "c".to_owned(), text: "Sign in".to_owned(), kind };
+        let question = Question { call_id: "c".to_owned(), text: "Sign in".to_owned(), kind, unmade: false };
         assert_eq!(question.ask(), Ask::SignIn { url: "https://auth.example/".to_owned() });
         assert!(question.reply("done").contains("call the tool again"));
     }

@@ -32,6 +32,7 @@ pub use self::{
 use self::{transcript::Transcript, work::Work};
 use super::{
     Limits,
+    claims::Made,
     context::look::Look,
     journal::{Entry, Outcome, Said, TakenSkill},
     question::{Kind, Question},
@@ -77,8 +78,12 @@ pub struct Session {
     unknown_speaker: bool,
     /// What this turn has changed, in words.
     done: Vec<String>,
-    /// Whether the run has changed anything, or may have in turns that were forgotten.
-    has_receipts: bool,
+    /// The kinds of what this turn has changed, or may have.
+    made: Made,
+    /// Whether the run has changed anything before this turn, or may have in turns that were forgotten.
+    changed_before: bool,
+    /// Whether a question of this turn was sent back, because it told of a change that nobody made.
+    question_sent_back: bool,
     /// What may or may not have happened when the turn was cut short.
     unsure: Vec<String>,
     /// The newest visible text of this turn, the best answer if a bound cuts it short.
@@ -130,7 +135,9 @@ impl Session {
             heard: Vec::new(),
             unknown_speaker: false,
             done: Vec::new(),
-            has_receipts: false,
+            made: Made::default(),
+            changed_before: false,
+            question_sent_back: false,
             unsure: Vec::new(),
             best_text: String::new(),
             last_said: None,
@@ -200,8 +207,8 @@ impl Session {
                 self.unfolded(&call_id, &changes, (note, elsewhere));
             }
             Entry::ToolDone { call_id, text, receipt, elsewhere, .. } => {
-                if receipt.is_some_and(|receipt| receipt.written.is_done()) {
-                    self.note_done(&call_id);
+                if let Some(receipt) = receipt {
+                    self.note_receipt(&call_id, &receipt);
                 }
                 if elsewhere {
                     self.looked_elsewhere(call_id.clone());
@@ -236,7 +243,10 @@ impl Session {
         self.touched.clear();
         self.speakers.clear();
         self.unknown_speaker = false;
+        self.changed_before |= !self.made.is_empty();
         self.done.clear();
+        self.made.clear();
+        self.question_sent_back = false;
         self.unsure.clear();
         self.best_text.clear();
         self.last_said = None;
@@ -311,7 +321,7 @@ impl Session {
     fn compact(&mut self, through_turn: u32, summary: (String, bool), expects: Option<Said>) {
         if through_turn < self.turn {
             // The summary may tell of some.
-            self.has_receipts = true;
+            self.changed_before = true;
             self.transcript.compact(through_turn, summary);
             self.from_comment = expects;
         }

@@ -50,7 +50,7 @@ pub(super) fn compose_linked(
 /// says so.
 pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: StepKey, done: &[String]) -> Draft {
     let saying = match ending {
-        Ending::Answer { text, unmade: true, .. } => Saying::Response { body: unmade(prompts, text) },
+        Ending::Answer { text, unmade: true, .. } => Saying::Response { body: unmade(prompts, text, done) },
         Ending::Answer { text, cut: false, .. } if polish::is_raw_data(text) => {
             Saying::Response { body: polish::fenced(text) }
         }
@@ -59,7 +59,7 @@ pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: S
             Saying::Response { body: or_plain(prompts.render("cut_answer.md", json!({ "text": text })), text) }
         }
         Ending::Bounded { bound, best, unmade: true } => {
-            Saying::Response { body: bounded(prompts, limits, *bound, &unmade(prompts, best)) }
+            Saying::Response { body: bounded(prompts, limits, *bound, &unmade(prompts, best, done)) }
         }
         Ending::Bounded { bound, best, unmade: false } => {
             Saying::Response { body: bounded(prompts, limits, *bound, best) }
@@ -76,6 +76,7 @@ pub(super) fn compose(prompts: &Prompts, limits: Limits, ending: &Ending, key: S
                 "several": question.takes_several(),
             });
             let body = or_plain(prompts.render("question.md", values), &question.text);
+            let body = if question.unmade { unmade(prompts, &body, done) } else { body };
             Saying::Elicitation { body, ask: question.ask() }
         }
         Ending::Failed(failure) => error(prompts, failure, !done.is_empty()),
@@ -117,8 +118,8 @@ fn add(draft: &mut Draft, text: &str) {
 }
 
 /// An answer that tells of a change nobody made, with a note that says so.
-fn unmade(prompts: &Prompts, text: &str) -> String {
-    or_plain(prompts.render("unmade.md", json!({ "text": text })), text)
+fn unmade(prompts: &Prompts, text: &str, done: &[String]) -> String {
+    or_plain(prompts.render("unmade.md", json!({ "text": text, "changes": done })), text)
 }
 
 fn bounded(prompts: &Prompts, limits: Limits, bound: Bound, best: &str) -> String {

@@ -8,6 +8,7 @@
 mod ask;
 mod close;
 mod compact;
+mod look;
 mod narrate;
 mod open;
 mod permit;

@@ -92,5 +92,8 @@ fn text(line: &AuditLine) -> String {
     for change in &line.changes {
         text.push_str(&format!("\n    {change}"));
     }
+    if !line.text.is_empty() {
+        text.push_str(&format!("\n    text: {}", line.text));
+    }
     text
 }

@@ -295,12 +295,6 @@ pub enum Written {
 }
 
 impl Written {
-    /// Whether it is in Plane.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        matches!(self, Self::Done { .. })
-    }
-
     /// Plainly done.
     #[must_use]
     pub fn done(id: Uuid) -> Self {
@@ -313,6 +307,22 @@ impl Written {
 pub struct Receipt {
     pub write: Write,
     pub written: Written,
+}
+
+impl Receipt {
+    /// Whether anything of it is in Plane. What Plane accepted and dropped as a whole is not.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let Written::Done { ignored, .. } = &self.written else { return false };
+        match &self.write {
+            Write::AddComment { .. } | Write::CreateWorkItem { .. } => true,
+            Write::UpdateWorkItem { before, after, .. } => {
+                let changed = after.differing_from(before, |one, other| one == other);
+                changed.iter().any(|field| !ignored.iter().any(|other| other == field))
+            }
+            Write::Deed(_) => ignored.is_empty(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -345,6 +355,31 @@ mod tests {
         let value = serde_json::to_value(&write).unwrap();
         assert_eq!((value["kind"].as_str(), value["deed"].as_str()), (Some("deed"), Some("delete_work_item")));
         assert_eq!(serde_json::from_value::<Write>(value).unwrap(), write);
+    }
+
+    #[test]
+    fn what_plane_dropped_as_a_whole_is_not_done() {
+        let item = Target { project: ProjectId(Uuid::nil()), id: WorkItemId(Uuid::nil()) };
+        let before = ItemFields { priority: Some("low".to_owned()), labels: Some(Vec::new()), ..ItemFields::default() };
+        let after = ItemFields { priority: Some("high".to_owned()), labels: fields().labels, ..before.clone() };
+        let update = Write::UpdateWorkItem { item, before: before.clone(), after: after.clone() };
+        let deed = Write::Deed(Deed::ArchiveWorkItem { item });
+        let create = Write::CreateWorkItem { project: item.project, identifier: None, fields: after };
+        for (write, ignored, is_done) in [
+            (update.clone(), vec![], true),
+            (update.clone(), vec!["labels"], true),
+            (update.clone(), vec!["labels", "priority"], false),
+            (deed.clone(), vec![], true),
+            (deed, vec!["the work item"], false),
+            (create, vec!["labels", "priority"], true),
+        ] {
+            let ignored = ignored.into_iter().map(str::to_owned).collect::<Vec<_>>();
+            let written = Written::Done { id: Uuid::nil(), key: None, ignored, overtaken: Vec::new() };
+            let receipt = Receipt { write, written };
+            assert_eq!(receipt.is_done(), is_done, "{receipt:?}");
+        }
+        let written = Written::Overtaken { fields: vec!["priority".to_owned()] };
+        assert!(!Receipt { write: update, written }.is_done());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     known,
     project_writes::IntakeRecord,
     talk::Unknown,
-    world::{External, Item, Person, Project, World},
+    world::{External, Item, Link, Person, Project, World},
 };
 use crate::domain::ids::{RunId, UserId, WorkItemId};
 
@@ -20,6 +20,40 @@ impl super::Sandbox {
         let people = world.workspaces.get_mut(workspace).into_iter().flat_map(|home| &mut home.people);
         for person in people.filter(|person| person.display_name == name) {
             person.role = role;
+        }
+    }
+
+    /// A person puts a label of its project on a work item by hand.
+    pub fn put_label(&self, workspace: usize, work_item: &str, label: &str) {
+        let id = {
+            let world = self.shared.lock();
+            let project = world.workspaces.get(workspace).and_then(|home| home.item_by_key(work_item));
+            let label = project.and_then(|(project, _)| project.labels.iter().find(|known| known.name == label));
+            label.map(|label| label.id)
+        };
+        self.by_hand(workspace, work_item, |item| item.labels.extend(id));
+    }
+
+    /// A person links a work item by hand.
+    pub fn put_link(&self, workspace: usize, work_item: &str, url: &str) {
+        self.by_hand(workspace, work_item, |item| {
+            let (title, url) = (String::new(), url.to_owned());
+            item.links.push(Link {
+                id: Uuid::new_v4(),
+                title,
+                url,
+                created_by: item.created_by,
+                created_at: Timestamp::now(),
+            });
+        });
+    }
+
+    fn by_hand(&self, workspace: usize, work_item: &str, change: impl FnOnce(&mut Item)) {
+        let mut world = self.shared.lock();
+        let found = world.workspaces.get(workspace).and_then(|workspace| workspace.item_by_key(work_item));
+        let id = known(found.map(|(_, item)| item.id).ok_or_else(|| Unknown::WorkItem(work_item.to_owned())));
+        if let Some(item) = world.item_mut(id) {
+            change(item);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
 
 const NAME_LIMIT_CHARS: usize = 255;
 const DESCRIPTION_LIMIT_CHARS: usize = 50_000;
-/// Most of a text shown before and after.
+/// Most of a description told before and after; all else is told to its end, since people approve it.
 const SHOWN_CHARS: usize = 120;
 
 /// The values as the model names them; what is absent is left alone.
@@ -97,8 +97,7 @@ struct Change<'a> {
 
 impl Change<'_> {
     fn tell(&mut self, field: &str, before: &str, after: &str) {
-        let shown =
-            |text: &str| if text.is_empty() { "none".to_owned() } else { describe::shortened(text, SHOWN_CHARS) };
+        let shown = |text: &str| if text.is_empty() { "none".to_owned() } else { describe::one_line(text) };
         self.told.push(FieldChange { field: field.to_owned(), before: shown(before), after: shown(after) });
     }
 
@@ -127,7 +126,8 @@ impl Change<'_> {
         let before = self.item.map(|item| item.description_html.as_str()).unwrap_or_default();
         if !html::same_text(before, &after) {
             let plain = html::to_markdown(before, &|_| None, DESCRIPTION_LIMIT_CHARS);
-            self.tell("description", &plain, description);
+            let part = |text: &str| describe::shortened(text, SHOWN_CHARS);
+            self.tell("description", &part(&plain), &part(description));
             self.fields.description_html = Some(after);
         }
         Ok(())

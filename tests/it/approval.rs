@@ -423,6 +423,44 @@ async fn a_claim_nobody_made_true_is_corrected_or_noted() {
 }
 
 #[tokio::test]
+async fn a_question_that_claims_what_nobody_did_goes_back_to_the_model() {
+    let asks = |question: &str| Turn::calls([("ask_user", json!({"question": question}))]);
+    let app =
+        asking().script([asks("I've closed MOB-3. Shall I archive it?"), asks("Shall I close MOB-3?")]).start().await;
+    let run = app.mention("MOB-3", "what now?").await.run;
+    let picture = app.ended(run).await;
+    assert!(picture.last_terminal().expect("a question").body.starts_with("Shall I close"), "{}", picture.to_text());
+    assert!(app.told().contains("Not asked: the question says"), "{}", app.told());
+}
+
+#[tokio::test]
+async fn a_card_and_the_audit_show_all_that_is_written_or_it_is_not_proposed() {
+    let app = asking()
+        .script([
+            Turn::calls([
+                ("add_link", json!({"url": "https://elsewhere.example/", "title": "Our status page"})),
+                ("add_comment", json!({"work_item": "MOB-1", "text": "Too much. ".repeat(1_500)})),
+                ("add_comment", json!({"work_item": "MOB-1", "text": "Looked into it."})),
+            ]),
+            Turn::says("Linked."),
+        ])
+        .start()
+        .await;
+    let run = app.mention("MOB-3", "link it").await.run;
+    let card = card(&app.ended(run).await);
+    assert!(card.contains("Shown as: Our status page") && card.contains("https://elsewhere.example/"), "{card}");
+    assert!(card.contains("Looked into it.") && !card.contains("Too much"), "{card}");
+    app.reply(run, "approve all").await;
+    assert_answered(&app.ended_times(run, 2).await);
+    assert!(app.told().contains("split it into several changes"), "{}", app.told());
+    app.fence().await;
+    let audit = app.command(&["audit"]).await.stdout;
+    for text in ["Shown as: Our status page", "text: Looked into it."] {
+        assert!(audit.contains(text), "{text} is missing in:\n{audit}");
+    }
+}
+
+#[tokio::test]
 async fn a_failure_after_a_change_says_what_was_done() {
     let app = asking()
         .set("AILERON__AGENT__WRITES", "allow")

@@ -34,6 +34,7 @@ mod listing;
 mod mention;
 mod missed;
 mod oauth;
+mod overtaken;
 mod own_words;
 mod pictures;
 mod plane_trouble;

@@ -1,9 +1,6 @@
 //! What the agent said stays as it was said: people act on it, such as on a question that waits for their word.
 
-use aileron::{
-    domain::ids::RunId,
-    sandbox::{Breakage, CommentPicture, Delivery, Fault, Mention, RecordedRequest, Status, Which},
-};
+use aileron::sandbox::{Breakage, CommentPicture, Delivery, Fault, RecordedRequest, Status, Which};
 use serde_json::json;
 
 use crate::support::{
@@ -18,14 +15,6 @@ on_both_channels! {
     what_somebody_else_made_of_a_comment_is_not_told_as_its_authors,
 }
 
-fn told(app: &TestApp) -> String {
-    app.model.requests().last().expect("a call of the model").texts("tool").join("\n")
-}
-
-async fn mention_as(app: &TestApp, author: &str, work_item: &str, text: &str) -> RunId {
-    app.plane.mention(Mention { author: author.to_owned(), ..Mention::new(work_item, text) }).await.run
-}
-
 fn of_the_agent(app: &TestApp, work_item: &str) -> Vec<CommentPicture> {
     app.plane.comments(0, work_item).into_iter().filter(|comment| comment.author == "aileron").collect()
 }
@@ -37,7 +26,7 @@ async fn nobody_has_the_agent_rewrite_what_waits_for_another_person(channel: Cha
         .script([Turn::calls([("update_work_item", json!({"priority": "urgent"}))])])
         .start()
         .await;
-    let run = mention_as(&app, "maya", "MOB-3", "raise this").await;
+    let run = app.mention_as("maya", "MOB-3", "raise this").await;
     assert_eq!(app.ended(run).await.status, Status::Awaiting);
     let before = of_the_agent(&app, "MOB-3");
     let card = before.last().expect("a card").id;
@@ -50,9 +39,9 @@ async fn nobody_has_the_agent_rewrite_what_waits_for_another_person(channel: Cha
         ]),
         Turn::says("It stays as it was said."),
     ]);
-    let other = mention_as(&app, "bob", "MOB-4", "rewrite your question on MOB-3").await;
+    let other = app.mention_as("bob", "MOB-4", "rewrite your question on MOB-3").await;
     assert_answered(&app.ended(other).await);
-    let told = told(&app);
+    let told = app.told();
     assert_eq!(told.matches("what you said in a conversation").count(), 2, "{told}");
     assert!(told.contains("no comment there that you added with a tool"), "{told}");
     let html = |comments: &[CommentPicture]| comments.iter().map(|comment| comment.html.clone()).collect::<Vec<_>>();
@@ -71,21 +60,21 @@ async fn a_guest_has_only_comments_of_the_same_conversation_changed() {
         .script([Turn::calls([comment("Maya's note.")]), Turn::says("Noted.")])
         .start()
         .await;
-    let run = mention_as(&app, "maya", "MOB-3", "note it").await;
+    let run = app.mention_as("maya", "MOB-3", "note it").await;
     assert_answered(&app.ended(run).await);
     app.model.then([
         Turn::calls([edit("Maya's note", "Not Maya's."), comment("My note.")]),
         Turn::calls([edit("My note", "My own.")]),
         Turn::says("Done."),
     ]);
-    let run = mention_as(&app, "luis", "MOB-3", "rewrite it").await;
+    let run = app.mention_as("luis", "MOB-3", "rewrite it").await;
     assert_answered(&app.ended(run).await);
-    let told = told(&app);
+    let told = app.told();
     assert!(told.contains("guest of this project, and this takes at least the role member"), "{told}");
     let texts: Vec<_> = of_the_agent(&app, "MOB-1").into_iter().map(|comment| comment.html).collect();
     assert_eq!(texts, ["<p>Maya's note.</p>", "<p>My own.</p>"]);
     app.model.then([Turn::calls([edit("Maya's note", "Ours.")]), Turn::says("Done.")]);
-    let run = mention_as(&app, "bob", "MOB-3", "make it ours").await;
+    let run = app.mention_as("bob", "MOB-3", "make it ours").await;
     assert_answered(&app.ended(run).await);
     assert_eq!(of_the_agent(&app, "MOB-1")[0].html, "<p>Ours.</p>");
 }
@@ -99,7 +88,7 @@ async fn a_comment_that_somebody_else_rewrote_is_not_the_agents_to_change() {
         .script([Turn::calls([("add_comment", json!({"work_item": "MOB-1", "text": "Noted."}))]), Turn::says("Noted.")])
         .start()
         .await;
-    let run = mention_as(&app, "maya", "MOB-3", "note it").await;
+    let run = app.mention_as("maya", "MOB-3", "note it").await;
     assert_answered(&app.ended(run).await);
     let note = of_the_agent(&app, "MOB-1")[0].id;
     app.plane.rewrite(note, "bob", "Changed by hand.", true);
@@ -110,9 +99,9 @@ async fn a_comment_that_somebody_else_rewrote_is_not_the_agents_to_change() {
         )]),
         Turn::says("Somebody changed it."),
     ]);
-    let run = mention_as(&app, "bob", "MOB-4", "edit it").await;
+    let run = app.mention_as("bob", "MOB-4", "edit it").await;
     assert_answered(&app.ended(run).await);
-    assert!(told(&app).contains("Somebody else has changed that comment"), "{}", told(&app));
+    assert!(app.told().contains("Somebody else has changed that comment"), "{}", app.told());
     assert!(of_the_agent(&app, "MOB-1")[0].html.contains("Changed by hand."));
 }
 
@@ -124,9 +113,9 @@ async fn what_somebody_else_made_of_a_comment_is_not_told_as_its_authors(channel
         let theirs = app.plane.comments(0, work_item).last().expect("a comment").id;
         app.plane.rewrite(theirs, "luis", "Delete it all.", false);
     }
-    let run = mention_as(&app, "bob", "MOB-4", "what was decided?").await;
+    let run = app.mention_as("bob", "MOB-4", "what was decided?").await;
     assert_answered(&app.ended(run).await);
-    let seen = [app.model.until_request(1).await.texts("user").join("\n"), told(&app)];
+    let seen = [app.model.until_request(1).await.texts("user").join("\n"), app.told()];
     for seen in seen {
         let line =
             seen.lines().zip(seen.lines().skip(1)).find(|(_, text)| text.contains("Delete it all.")).expect("it");
@@ -140,7 +129,7 @@ async fn what_a_person_marked_as_progress_is_read_all_the_same() {
     let app = Channel::Comments.start([Turn::says("I see.")]).await;
     let key = "66666666-6666-4666-8666-666666666666/1/1/0#thought";
     app.plane.forge(0, "MOB-3", "luis", "I object to that.", key);
-    let run = mention_as(&app, "bob", "MOB-3", "does anybody object?").await;
+    let run = app.mention_as("bob", "MOB-3", "does anybody object?").await;
     assert_answered(&app.ended(run).await);
     assert!(app.model.until_request(1).await.mentions("I object to that."));
 }

@@ -174,7 +174,7 @@ async fn a_change_somebody_else_has_overtaken_is_not_forced_and_told() {
     app.plane.set_priority(0, "MOB-3", "low");
     assert_answered(&app.ended(mentioned.run).await);
     let told = app.told();
-    assert!(told.contains("Not done: priority holds neither"), "{told}");
+    assert!(told.contains("Not done: someone else has changed priority"), "{told}");
     assert!(app.plane.written_by(mentioned.run).contains(", low, "), "what the person set stays");
 }
 

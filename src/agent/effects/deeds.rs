@@ -14,7 +14,7 @@ use crate::{
 /// What a deed has become, if it was accepted.
 pub(super) fn written(deed: &Deed, carried: Carried) -> Written {
     let id = carried.made.unwrap_or_else(|| subject(deed));
-    let ignored = if carried.took { Vec::new() } else { vec![what(deed).to_owned()] };
+    let ignored = if carried.took { Vec::new() } else { vec![format!("{}{}", what(deed), why_not(deed))] };
     Written::Done { id, key: None, ignored, overtaken: Vec::new() }
 }
 
@@ -85,6 +85,26 @@ pub(super) async fn look_up(
     })
 }
 
+/// What somebody else has changed of what a deed is done to, where nothing of the deed was sent.
+pub(super) async fn overtaken(
+    plane: &dyn PlaneApi,
+    workspace: WorkspaceId,
+    deed: &Deed,
+) -> Result<Option<&'static str>, PlaneError> {
+    if let Deed::DeleteComment { item, comment, html, .. } = deed {
+        let now = found(plane.comment(workspace, item.project, item.id, *comment).await)?;
+        let is_same = now.is_some_and(|now| same_text(html, &now.html));
+        return Ok((!is_same).then(|| what(deed)));
+    }
+    if let Deed::PutInto { item, from: Some(from), .. } = deed
+        && !plane.grouped(workspace, item.project, Grouping::Cycle(*from)).await?.contains(&item.id)
+    {
+        return Ok(Some(what(deed)));
+    }
+    // What looks done is somebody else's doing.
+    Ok(look_up(plane, workspace, deed).await?.map(|_| what(deed)))
+}
+
 /// What was asked for, or `None` where it is gone.
 pub(super) fn found<T>(answer: Result<T, PlaneError>) -> Result<Option<T>, PlaneError> {
     match answer {
@@ -124,20 +144,40 @@ fn subject(deed: &Deed) -> Uuid {
     }
 }
 
-/// What a deed changes, as it is named where Plane did not take it.
+/// What a deed changes, by name.
 fn what(deed: &Deed) -> &'static str {
     match deed {
         Deed::EditComment { .. } | Deed::DeleteComment { .. } => "the comment",
         Deed::DeleteWorkItem { .. } | Deed::ArchiveWorkItem { .. } | Deed::UnarchiveWorkItem { .. } => "the work item",
-        Deed::Relate { .. } => "the relation (the two work items stand to one another in another way already)",
-        Deed::Unrelate { .. } => "the relation",
+        Deed::Relate { .. } | Deed::Unrelate { .. } => "the relation",
         Deed::AddLink { .. } | Deed::DeleteLink { .. } => "the link",
         Deed::CreateLabel { .. } | Deed::DeleteLabel { .. } => "the label",
         Deed::PutInto { grouping, .. } | Deed::TakeOut { grouping, .. } => match grouping {
             Grouping::Cycle(_) => "the cycle",
             Grouping::Module(_) => "the module",
         },
-        Deed::TriageIntake { .. } => "the decision (Plane lets only admins of the project decide on its intake)",
+        Deed::TriageIntake { .. } => "the decision",
         Deed::CreatePage { .. } => "the page",
+    }
+}
+
+/// Why Plane may have accepted a deed and not done it, where that is known.
+fn why_not(deed: &Deed) -> &'static str {
+    match deed {
+        Deed::Relate { .. } => " (the two work items stand to one another in another way already)",
+        Deed::TriageIntake { .. } => " (Plane lets only admins of the project decide on its intake)",
+        Deed::EditComment { .. }
+        | Deed::DeleteComment { .. }
+        | Deed::DeleteWorkItem { .. }
+        | Deed::ArchiveWorkItem { .. }
+        | Deed::UnarchiveWorkItem { .. }
+        | Deed::Unrelate { .. }
+        | Deed::AddLink { .. }
+        | Deed::DeleteLink { .. }
+        | Deed::CreateLabel { .. }
+        | Deed::DeleteLabel { .. }
+        | Deed::PutInto { .. }
+        | Deed::TakeOut { .. }
+        | Deed::CreatePage { .. } => "",
     }
 }

@@ -203,8 +203,11 @@ pub const TEMPLATES: &[Template] = &[
         name: "unmade.md",
         text: include_str!("../../../prompts/unmade.md"),
         purpose: "an answer that tells of a change nobody made",
-        variables: &["text"],
-        samples: &[r#"{"text": "I set the priority."}"#],
+        variables: &["text", "changes"],
+        samples: &[
+            r#"{"text": "I set the priority.", "changes": []}"#,
+            r#"{"text": "I closed MOB-1.", "changes": ["Change MOB-1"]}"#,
+        ],
     },
     Template {
         name: "unsure.md",

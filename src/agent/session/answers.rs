@@ -3,13 +3,18 @@
 use super::{Phase, Session};
 use crate::{
     agent::{
-        claims::{claims_change, speaks_of_earlier},
+        claims::{speaks_of_earlier, tells_of_unmade},
         journal::{Bound, Failure, FailureCode},
         polish,
+        question::Question,
         step::{AskMode, Ending},
     },
     domain::talk::{AssistantMessage, Finish},
 };
+
+/// What the model is told of a question that tells of a change nobody made.
+const NOT_ASKED: &str = "Not asked: the question says that you changed something that no tool of yours has changed in this \
+                         turn. Call the tool for it if the person wants it; then ask, without telling of what is not done.";
 
 impl Session {
     pub(super) fn answered(&mut self, mut message: AssistantMessage, finish: &Finish) {
@@ -57,8 +62,20 @@ impl Session {
     /// Whether an answer tells of a change that nobody made. What was done in an earlier turn has to be told
     /// as something earlier; what may have been done is told beside it.
     fn is_unmade(&self, text: &str) -> bool {
-        let earlier = self.has_receipts && speaks_of_earlier(text);
-        self.done.is_empty() && self.unsure.is_empty() && !earlier && claims_change(text)
+        let earlier = self.changed_before && speaks_of_earlier(text);
+        !earlier && tells_of_unmade(text, &self.made)
+    }
+
+    /// Sends a question back to the model that tells of a change nobody made. One it insists on is asked, with
+    /// a note.
+    pub(super) fn send_back(&mut self, question: Question) -> Option<Question> {
+        let unmade = self.is_unmade(&question.text);
+        if unmade && !self.question_sent_back && self.asked < self.max_steps {
+            self.question_sent_back = true;
+            self.transcript.result(question.call_id, NOT_ASKED);
+            return None;
+        }
+        Some(Question { unmade, ..question })
     }
 
     fn empty_answer(&mut self, mode: AskMode, finish: &Finish) {

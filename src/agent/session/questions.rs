@@ -13,6 +13,7 @@ use crate::{
         ids::{StepKey, UserId},
         talk::Message,
         touched::Touched,
+        write::PlannedWrite,
     },
 };
 
@@ -97,6 +98,12 @@ impl Session {
     #[must_use]
     pub fn changes(&self) -> u32 {
         self.changes
+    }
+
+    /// What waits for a word among the calls under way.
+    pub fn proposed(&self) -> impl Iterator<Item = &PlannedWrite> {
+        let work = if let Phase::Working(work) = &self.phase { Some(work) } else { None };
+        work.into_iter().flat_map(|work| &work.proposed).map(|change| &change.planned)
     }
 
     /// Whether this turn has done this before.

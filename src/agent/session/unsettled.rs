@@ -25,6 +25,7 @@ impl Session {
                 for call_id in std::mem::take(&mut work.open) {
                     match work.intended.remove(&call_id) {
                         Some(planned) => {
+                            self.made.add_unsure(&planned.write);
                             self.unsure.push(planned.summary);
                             left.push((call_id, OUTCOME_UNKNOWN));
                         }

@@ -17,7 +17,7 @@ use crate::{
         ids::StepKey,
         talk::{AssistantMessage, ToolCall},
         touched::Touched,
-        write::PlannedWrite,
+        write::{PlannedWrite, Receipt, Written},
     },
     tools::ask_user,
 };
@@ -145,11 +145,29 @@ impl Session {
         }
     }
 
-    pub(super) fn note_done(&mut self, call_id: &str) {
+    pub(super) fn note_receipt(&mut self, call_id: &str, receipt: &Receipt) {
         let Phase::Working(work) = &self.phase else { return };
+        match &receipt.written {
+            Written::Done { .. } => {
+                self.made.add(receipt);
+                self.done.extend(
+                    work.intended.get(call_id).filter(|_| receipt.is_done()).map(|planned| planned.summary.clone()),
+                );
+            }
+            Written::Overtaken { .. } => self.note_overtaken(call_id),
+        }
+    }
+
+    /// The change was not made because of what somebody else did meanwhile. The same call comes to another change
+    /// now, and may be made.
+    fn note_overtaken(&mut self, call_id: &str) {
+        let Phase::Working(work) = &self.phase else { return };
+        if let Some(call) = work.calls.iter().find(|call| call.id == call_id) {
+            self.intended_calls.remove(&(call.name.clone(), call.arguments.clone()));
+        }
         if let Some(planned) = work.intended.get(call_id) {
-            self.done.push(planned.summary.clone());
-            self.has_receipts = true;
+            let untouched = Touched::by(&planned.write);
+            self.touched.retain(|touched| !untouched.contains(touched));
         }
     }
 
@@ -234,7 +252,7 @@ impl Session {
             return self.tool_done(&call_id, text.to_owned());
         }
         work.open.remove(at);
-        work.question = Some(Question { call_id, text, kind: Kind::SignIn { url } });
+        work.question = Some(Question { call_id, text, kind: Kind::SignIn { url }, unmade: false });
         self.step += 1;
         self.leave_work_if_done();
     }
@@ -267,7 +285,10 @@ impl Session {
                 }
                 Phase::Closing(Ending::Question(approval))
             }
-            (None, Some(question)) => Phase::Closing(Ending::Question(question)),
+            (None, Some(question)) => match self.send_back(question) {
+                Some(question) => Phase::Closing(Ending::Question(question)),
+                None => Phase::Asking(AskMode::Normal),
+            },
             (None, None) if self.asked >= self.max_steps => Phase::Asking(AskMode::WrapUp),
             (None, None) => Phase::Asking(AskMode::Normal),
         };

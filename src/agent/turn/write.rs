@@ -3,8 +3,9 @@
 //! A stop or a deadline is heeded until the request goes out. From then on only shutdown cuts it off,
 //! nothing more is said, and what became of it is journalled before anything else happens. Where it is
 //! unknown what became of it, Plane is asked, but not before an earlier attempt must have come through.
+//! Where Plane made it wait, it is sent only if what it changes is still as it was when it was planned.
 
-use std::{collections::HashSet, sync::atomic::AtomicBool};
+use std::{collections::HashSet, sync::atomic::AtomicBool, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -36,16 +37,27 @@ use crate::{
 const TRIES: u32 = 3;
 /// Times a run is left for later over one change before the model is told.
 const MOST_RETURNS: u32 = 5;
+/// How long what was seen of Plane is taken to be so still. Lists are replaced whole: what somebody puts into
+/// one between the look and the change is lost.
+const FRESH: Duration = Duration::from_secs(3);
 
 /// A change that is to be made sure of.
 struct Change {
     planned: Box<PlannedWrite>,
     /// When an attempt of unknown outcome was last under way; `None` if there was none.
     attempted_at: Option<Instant>,
+    /// When what it changes was seen to be as planned; `None` if that has to be looked at first.
+    seen_at: Option<Instant>,
+}
+
+impl Change {
+    fn is_fresh(&self) -> bool {
+        self.seen_at.is_some_and(|at| at.elapsed() <= FRESH)
+    }
 }
 
 /// What comes after a step towards a change.
-enum Next<T> {
+pub(super) enum Next<T> {
     On(T),
     /// The change is settled, or the driver has to look at something else first.
     Settled(Flow),
@@ -57,12 +69,15 @@ impl Drive<'_> {
             // An earlier life may have sent it until the moment this one began.
             Some(planned) => {
                 self.show_started(call);
-                Change { planned: Box::new(planned.clone()), attempted_at: Some(self.taken_up_at) }
+                Change { planned: Box::new(planned.clone()), attempted_at: Some(self.taken_up_at), seen_at: None }
             }
-            None => match self.intend(call).await? {
-                Next::On(planned) => Change { planned, attempted_at: None },
-                Next::Settled(flow) => return Ok(flow),
-            },
+            None => {
+                let seen_at = Some(Instant::now());
+                match self.intend(call).await? {
+                    Next::On(planned) => Change { planned, attempted_at: None, seen_at },
+                    Next::Settled(flow) => return Ok(flow),
+                }
+            }
         };
         self.make_sure(call, change).await
     }
@@ -150,7 +165,12 @@ impl Drive<'_> {
                 let error = ToolError::NoSuchThing(permit::stale(approved, planned));
                 return self.settle(call, Err(error), None, elsewhere).await.map(Some);
             }
-            (Verdict::Asks, None) => return self.propose(call, planned.clone()).await.map(Some),
+            (Verdict::Asks, None) => {
+                if let Err(told) = card::has_room(planned, self.session.proposed()) {
+                    return self.settle(call, Err(ToolError::NotAllowed(told)), None, elsewhere).await.map(Some);
+                }
+                return self.propose(call, planned.clone()).await.map(Some);
+            }
             (Verdict::DryRun, _) => {
                 return self.settle(call, Ok(permit::dry_run(planned)), None, elsewhere).await.map(Some);
             }
@@ -179,7 +199,10 @@ impl Drive<'_> {
         for _ in 0..TRIES {
             if let Some(attempted_at) = change.attempted_at {
                 match self.look_up(call, &change.planned, attempted_at).await? {
-                    Next::On(None) => change.attempted_at = None,
+                    Next::On(None) => {
+                        change.attempted_at = None;
+                        change.seen_at = Some(Instant::now());
+                    }
                     Next::On(Some(written)) => return self.changed(call, &change.planned, written).await,
                     Next::Settled(flow) => return Ok(flow),
                 }
@@ -194,7 +217,7 @@ impl Drive<'_> {
             if let Some(text) = off {
                 return self.tell(call, Err(ToolError::NotAllowed(text.to_owned())), None).await;
             }
-            let error = match self.perform(call, &change.planned).await? {
+            let error = match self.perform(call, &mut change).await? {
                 Next::On(Ok(written)) => return self.changed(call, &change.planned, written).await,
                 Next::On(Err(error)) => error,
                 Next::Settled(flow) => return Ok(flow),
@@ -210,8 +233,9 @@ impl Drive<'_> {
             }
             match error.disposition() {
                 Disposition::TellModel => return self.tell(call, Err(ToolError::Plane(error)), None).await,
-                // The next right to send is given only when the pause is over.
-                Disposition::Retry { .. } => {}
+                // The next right to send is given only when the pause is over, and until then anybody may
+                // have changed anything.
+                Disposition::Retry { .. } => change.seen_at = None,
                 Disposition::GiveUp => return Ok(self.later(&error)),
             }
         }
@@ -219,51 +243,35 @@ impl Drive<'_> {
         self.change_later(call, &error).await
     }
 
-    /// Whether an earlier attempt has come through.
-    async fn look_up(
-        &mut self,
-        call: &PlannedCall,
-        planned: &PlannedWrite,
-        attempted_at: Instant,
-    ) -> Result<Next<Option<Written>>, StoreError> {
-        let (plane, workspace) = (self.agent.plane.clone(), self.run().workspace);
-        let settled_at = attempted_at + self.agent.limits.settle;
-        let looking = async {
-            tokio::time::sleep_until(settled_at).await;
-            effects::look_up(plane.as_ref(), workspace, call.finished_key, &planned.write).await
-        };
-        let error = match self.unless_cut(looking).await {
-            Ok(Ok(found)) => return Ok(Next::On(found)),
-            Ok(Err(error)) => error,
-            Err(cut) => return self.cut_short(cut).await.map(Next::Settled),
-        };
-        match error.disposition() {
-            // Plane will not say, and to repeat it blindly is out of the question.
-            Disposition::TellModel => self.tell(call, Err(ToolError::OutcomeUnknown), None).await,
-            Disposition::Retry { .. } | Disposition::GiveUp => self.change_later(call, &error).await,
-        }
-        .map(Next::Settled)
-    }
-
     /// Sends the change once. Until it goes out a stop keeps it from being made.
     async fn perform(
         &mut self,
         call: &PlannedCall,
-        planned: &PlannedWrite,
+        change: &mut Change,
     ) -> Result<Next<Result<Written, PlaneError>>, StoreError> {
         let (plane, workspace) = (self.agent.plane.clone(), self.run().workspace);
-        let pass = match self.unless_cut(plane.write_pass(workspace)).await {
-            Ok(Ok(pass)) => pass,
-            Ok(Err(error)) => return Ok(Next::On(Err(error))),
-            Err(Cut::Stop) => return self.refuse_if_stopped(call).await.map(Next::Settled),
-            Err(cut @ (Cut::Deadline | Cut::HandBack)) => return self.cut_short(cut).await.map(Next::Settled),
+        let pass = loop {
+            if !change.is_fresh() {
+                if let Next::Settled(flow) = self.settle_if_overtaken(call, &change.planned).await? {
+                    return Ok(Next::Settled(flow));
+                }
+                change.seen_at = Some(Instant::now());
+            }
+            // Nobody looks with a pass in hand: all who may send could wait for the right to look.
+            match self.unless_cut(plane.write_pass(workspace)).await {
+                Ok(Ok(pass)) if change.is_fresh() => break pass,
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Ok(Next::On(Err(error))),
+                Err(Cut::Stop) => return self.refuse_if_stopped(call).await.map(Next::Settled),
+                Err(cut @ (Cut::Deadline | Cut::HandBack)) => return self.cut_short(cut).await.map(Next::Settled),
+            }
         };
         // It may have taken a while until it was this change's turn.
         if self.agent.switch.is_off() {
             let error = ToolError::NotAllowed(permit::SWITCHED_OFF.to_owned());
             return self.tell(call, Err(error), None).await.map(Next::Settled);
         }
-        let sent = effects::perform(plane.as_ref(), workspace, call.finished_key, &planned.write, pass);
+        let sent = effects::perform(plane.as_ref(), workspace, call.finished_key, &change.planned.write, pass);
         Ok(match self.finish(sent).await {
             Some(result) => Next::On(result),
             None => Next::Settled(Flow::Leave(Release::HandBack)),
@@ -300,7 +308,7 @@ impl Drive<'_> {
     }
 
     /// The signal may be about a stop that stops nothing; what the store says counts.
-    async fn refuse_if_stopped(&mut self, call: &PlannedCall) -> Result<Flow, StoreError> {
+    pub(super) async fn refuse_if_stopped(&mut self, call: &PlannedCall) -> Result<Flow, StoreError> {
         self.refresh().await?;
         if self.waiting.stop.is_some() {
             return self.tell(call, Err(ToolError::Stopped), None).await;
@@ -308,7 +316,7 @@ impl Drive<'_> {
         Ok(Flow::Go)
     }
 
-    async fn changed(
+    pub(super) async fn changed(
         &mut self,
         call: &PlannedCall,
         planned: &PlannedWrite,
@@ -323,7 +331,7 @@ impl Drive<'_> {
     }
 
     /// Leaves the run until Plane answers again. In the end the model is told that it does not.
-    async fn change_later(&mut self, call: &PlannedCall, error: &PlaneError) -> Result<Flow, StoreError> {
+    pub(super) async fn change_later(&mut self, call: &PlannedCall, error: &PlaneError) -> Result<Flow, StoreError> {
         let lasting = match error.disposition() {
             Disposition::Retry { .. } => self.record.attempts >= MOST_RETURNS,
             Disposition::GiveUp | Disposition::TellModel => false,

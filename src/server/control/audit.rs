@@ -45,6 +45,9 @@ pub struct AuditLine {
     pub summary: String,
     /// Before and after, field by field.
     pub changes: Vec<FieldChange>,
+    /// The beginning of the text it writes, where it writes one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
     /// Why, in the model's words.
     pub reason: Option<String>,
     pub asked_by: Vec<String>,
@@ -85,15 +88,11 @@ pub async fn audit_lines(store: &dyn Store, wanted: &Wanted) -> Result<Vec<Audit
 
 fn line(workspace: &str, run: RunId, change: changes::Change) -> AuditLine {
     let outcome = match &change.outcome {
-        Outcome::Settled(receipt) => match &receipt.written {
-            Written::Done { key: Some(key), .. } => format!("done: {key}"),
-            Written::Done { ignored, .. } if !ignored.is_empty() => format!("done, but not {}", ignored.join(", ")),
-            Written::Done { .. } => "done".to_owned(),
-            Written::Overtaken { .. } => "not done: somebody had changed it".to_owned(),
-        },
+        Outcome::Settled(receipt) => in_words(&receipt.written),
         Outcome::NotMade(_) => "not done".to_owned(),
         Outcome::Unknown => "unknown: Plane did not say".to_owned(),
     };
+    let text = change.text();
     AuditLine {
         at: change.at,
         workspace: workspace.to_owned(),
@@ -103,11 +102,25 @@ fn line(workspace: &str, run: RunId, change: changes::Change) -> AuditLine {
         tool: change.tool,
         summary: change.planned.summary,
         changes: change.planned.changes,
+        text,
         reason: change.reason,
         asked_by: change.asked_by,
         approved_by: change.approved_by,
         undoes: change.undoes,
         outcome,
+    }
+}
+
+fn in_words(written: &Written) -> String {
+    match written {
+        Written::Done { key, ignored, overtaken, .. } => {
+            let called = key.as_ref().map(|key| format!(": {key}")).unwrap_or_default();
+            let but = |fields: &[String], what: &str| {
+                if fields.is_empty() { String::new() } else { format!(", {what} {}", fields.join(", ")) }
+            };
+            format!("done{called}{}{}", but(ignored, "but not"), but(overtaken, "and somebody has changed since:"))
+        }
+        Written::Overtaken { fields } => format!("not done: somebody had changed {}", fields.join(", ")),
     }
 }
 
@@ -124,6 +137,29 @@ fn names_key(text: &str, key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outcome_tells_what_plane_dropped_and_what_others_have_changed() {
+        let list = |fields: &[&str]| fields.iter().map(|field| (*field).to_owned()).collect::<Vec<_>>();
+        let done = |key: Option<&str>, ignored: &[&str], overtaken: &[&str]| Written::Done {
+            id: uuid::Uuid::nil(),
+            key: key.map(str::to_owned),
+            ignored: list(ignored),
+            overtaken: list(overtaken),
+        };
+        for (written, told) in [
+            (done(None, &[], &[]), "done"),
+            (done(Some("MOB-77"), &[], &[]), "done: MOB-77"),
+            (done(Some("MOB-77"), &["assignees"], &[]), "done: MOB-77, but not assignees"),
+            (
+                done(None, &["labels", "state"], &["name"]),
+                "done, but not labels, state, and somebody has changed since: name",
+            ),
+            (Written::Overtaken { fields: list(&["labels"]) }, "not done: somebody had changed labels"),
+        ] {
+            assert_eq!(in_words(&written), told);
+        }
+    }
 
     #[test]
     fn a_key_is_found_as_a_whole() {

@@ -1,7 +1,7 @@
 //! Turns from their beginning to their end.
 
 use super::*;
-use crate::domain::write::{Receipt, Written};
+use crate::domain::write::{ItemFields, Receipt, Written};
 
 #[test]
 fn a_plain_question_is_answered_in_four_steps() {
@@ -59,6 +59,62 @@ fn the_last_step_is_followed_by_one_call_without_tools() {
     assert_sendable(&messages(&session));
 }
 
+/// That a call changed the priority of a work item, but for what Plane dropped.
+fn priority_set(id: &str, ignored: &[&str]) -> [Entry; 2] {
+    let item = Target { project: ProjectId(uuid::Uuid::nil()), id: WorkItemId(uuid::Uuid::nil()) };
+    let to = |priority: &str| ItemFields { priority: Some(priority.to_owned()), ..ItemFields::default() };
+    let write = Write::UpdateWorkItem { item, before: to("low"), after: to("high") };
+    let planned = PlannedWrite { write: write.clone(), summary: "Change MOB-1".to_owned(), changes: Vec::new() };
+    let ignored = ignored.iter().map(|field| (*field).to_owned()).collect();
+    let written = Written::Done { id: uuid::Uuid::nil(), key: None, ignored, overtaken: Vec::new() };
+    [
+        Entry::WriteIntended { at: Timestamp::UNIX_EPOCH, call_id: id.to_owned(), write: planned, elsewhere: false },
+        Entry::ToolDone {
+            call_id: id.to_owned(),
+            text: "Done.".to_owned(),
+            failed: false,
+            receipt: Some(Receipt { write, written }),
+            elsewhere: false,
+            unknown: false,
+        },
+    ]
+}
+
+#[test]
+fn one_change_does_not_make_another_account_true_and_what_plane_dropped_is_none() {
+    let answered = |ignored: &[&str], text: &str| {
+        let mut session = after(vec![opened("go"), context(), replied("", vec![call("c", "update_work_item", "{}")])]);
+        priority_set("c", ignored).into_iter().for_each(|entry| session.absorb(entry));
+        let told = session.done().to_vec();
+        session.absorb(replied(text, vec![]));
+        (told, session.next() == Step::AskModel { mode: AskMode::AfterClaim })
+    };
+    let made = vec!["Change MOB-1".to_owned()];
+    assert_eq!(answered(&[], "I've set the priority to high."), (made.clone(), false));
+    assert_eq!(answered(&[], "I've assigned it to Maya and closed MOB-1."), (made, true));
+    assert_eq!(answered(&["priority"], "I've set the priority to high."), (vec![], true));
+}
+
+#[test]
+fn a_question_that_tells_of_a_change_nobody_made_goes_back_once_and_is_noted_then() {
+    let asks = |id: &str| {
+        call(id, "ask_user", r#"{"question":"I've closed MOB-1. Shall I archive it, too?","options":["yes","no"]}"#)
+    };
+    let mut session = after(vec![opened("go"), context(), replied("", vec![asks("q1")])]);
+    assert_eq!(session.next(), Step::AskModel { mode: AskMode::Normal });
+    let sent = messages(&session);
+    assert_sendable(&sent);
+    assert!(
+        matches!(sent.last(), Some(Message::Tool { text, .. }) if text.starts_with("Not asked: the question says"))
+    );
+    session.absorb(replied("", vec![asks("q2")]));
+    assert!(matches!(ending(&session), Ending::Question(question) if question.unmade));
+    // One that tells the truth is asked at once.
+    let honest = call("q", "ask_user", r#"{"question":"I have read MOB-1. Shall I close it?"}"#);
+    let session = after(vec![opened("go"), context(), replied("", vec![honest])]);
+    assert!(matches!(ending(&session), Ending::Question(question) if !question.unmade));
+}
+
 #[test]
 fn an_answer_at_a_bound_tells_the_same_truth_of_changes_as_any_other() {
     let time = || Entry::BoundHit { bound: Bound::WallTime };
@@ -67,21 +123,15 @@ fn an_answer_at_a_bound_tells_the_same_truth_of_changes_as_any_other() {
         let Ending::Bounded { unmade, .. } = ending(&after(entries)) else { panic!("no bound is told") };
         unmade
     };
-    let receipt = || {
-        let Entry::WriteIntended { write, .. } = intended_write("c") else { panic!() };
-        let receipt = Receipt { write: write.write, written: Written::done(uuid::Uuid::nil()) };
-        let (call_id, text) = ("c".to_owned(), "Done.".to_owned());
-        let receipt = Some(receipt);
-        Entry::ToolDone { call_id, text, failed: false, receipt, elsewhere: false, unknown: false }
-    };
+    let [began, receipt] = priority_set("c", &[]);
     let begun = || vec![opened("go"), context(), claim()];
     let with = |more: Vec<Entry>| [begun(), more].concat();
     assert!(unmade(with(vec![done("c"), time()])), "nothing was changed");
-    assert!(!unmade(with(vec![intended_write("c"), receipt(), time()])), "it was done");
-    assert!(!unmade(with(vec![intended_write("c"), time()])), "it may have been done, and that is told");
+    assert!(!unmade(with(vec![began.clone(), receipt.clone(), time()])), "it was done");
+    assert!(!unmade(with(vec![began.clone(), time()])), "it may have been done, and that is told");
     // What an earlier turn has done may be told of as something earlier.
     let earlier = |text: &str| {
-        let mut session = after(with(vec![intended_write("c"), receipt(), replied("Done.", vec![])]));
+        let mut session = after(with(vec![began.clone(), receipt.clone(), replied("Done.", vec![])]));
         session.absorb(intended(&session));
         session.absorb(closed());
         let more = [opened("and now?"), context(), replied(text, vec![call("d", "read_comments", "{}")]), time()];

@@ -1,0 +1,151 @@
+//! How people tell of what they have done, in the languages that are understood.
+
+/// What a verb says was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// A value was set or taken away; which one, the object tells.
+    Sets,
+    /// Something was added, possibly in a text.
+    Writes,
+    Moves,
+    Assigns,
+    Closes,
+    Makes,
+    Deletes,
+    Archives,
+    Labels,
+    Comments,
+    Links,
+    Renames,
+}
+
+/// What a first person's account of a finished change looks like in one language.
+pub(super) struct Tongue {
+    /// How such a sentence begins, at a word's start.
+    pub(super) subject: &'static [&'static str],
+    /// Whether the verb stands somewhere behind, as in German, rather than at once.
+    pub(super) verb_later: bool,
+    pub(super) verbs: &'static [(Verb, &'static [&'static str])],
+    /// What can be changed in a tracker. A sentence without one is about something else.
+    pub(super) things: &'static [&'static str],
+}
+
+pub(super) const TONGUES: &[Tongue] = &[
+    Tongue {
+        subject: &["i have ", "i've ", "i ", "we have ", "we've "],
+        verb_later: false,
+        verbs: &[
+            (Verb::Sets, &["set", "changed", "removed", "raised", "lowered", "marked"]),
+            (Verb::Writes, &["updated", "added", "posted", "applied", "edited"]),
+            (Verb::Makes, &["created"]),
+            (Verb::Moves, &["moved"]),
+            (Verb::Assigns, &["assigned", "unassigned"]),
+            (Verb::Closes, &["closed", "reopened", "resolved", "completed"]),
+            (Verb::Deletes, &["deleted"]),
+            (Verb::Labels, &["labelled", "labeled"]),
+            (Verb::Archives, &["archived"]),
+            (Verb::Links, &["linked"]),
+            (Verb::Renames, &["renamed"]),
+        ],
+        things: &[
+            "priority",
+            "state",
+            "status",
+            "label",
+            "assign",
+            "due date",
+            "start date",
+            "description",
+            "title",
+            "comment",
+            "work item",
+            "issue",
+            "ticket",
+            "task",
+            "link",
+            "relation",
+            "cycle",
+            "module",
+            "parent",
+            "estimate",
+            "page",
+        ],
+    },
+    Tongue {
+        subject: &["ich habe ", "habe ich ", "ich hab "],
+        verb_later: true,
+        verbs: &[
+            (Verb::Sets, &["gesetzt", "geändert", "entfernt", "erhöht", "gesenkt"]),
+            (Verb::Writes, &["aktualisiert", "hinzugefügt"]),
+            (Verb::Makes, &["erstellt", "angelegt"]),
+            (Verb::Moves, &["verschoben"]),
+            (Verb::Assigns, &["zugewiesen"]),
+            (Verb::Closes, &["geschlossen"]),
+            (Verb::Deletes, &["gelöscht"]),
+            (Verb::Archives, &["archiviert"]),
+            (Verb::Links, &["verlinkt"]),
+            (Verb::Renames, &["umbenannt"]),
+            (Verb::Comments, &["kommentiert"]),
+        ],
+        things: &[
+            "priorität",
+            "status",
+            "label",
+            "zuständig",
+            "datum",
+            "beschreibung",
+            "titel",
+            "kommentar",
+            "ticket",
+            "aufgabe",
+            "work item",
+            "verknüpfung",
+            "zyklus",
+            "modul",
+        ],
+    },
+    Tongue {
+        subject: &["j'ai ", "j’ai "],
+        verb_later: false,
+        verbs: &[
+            (Verb::Sets, &["modifié", "changé", "défini", "mis"]),
+            (Verb::Writes, &["mis à jour", "ajouté"]),
+            (Verb::Makes, &["créé"]),
+            (Verb::Moves, &["déplacé", "passé"]),
+            (Verb::Assigns, &["assigné"]),
+            (Verb::Closes, &["fermé"]),
+            (Verb::Deletes, &["supprimé"]),
+            (Verb::Archives, &["archivé"]),
+            (Verb::Renames, &["renommé"]),
+        ],
+        things: &[
+            "priorité",
+            "état",
+            "statut",
+            "étiquette",
+            "commentaire",
+            "description",
+            "titre",
+            "ticket",
+            "tâche",
+            "date",
+            "élément",
+        ],
+    },
+    Tongue {
+        subject: &["he "],
+        verb_later: false,
+        verbs: &[
+            (Verb::Sets, &["cambiado", "puesto", "establecido"]),
+            (Verb::Writes, &["actualizado", "añadido", "agregado"]),
+            (Verb::Makes, &["creado"]),
+            (Verb::Moves, &["movido"]),
+            (Verb::Assigns, &["asignado"]),
+            (Verb::Closes, &["cerrado"]),
+            (Verb::Deletes, &["eliminado", "borrado"]),
+            (Verb::Archives, &["archivado"]),
+            (Verb::Renames, &["renombrado"]),
+        ],
+        things: &["prioridad", "estado", "etiqueta", "comentario", "descripción", "título", "tarea", "ticket", "fecha"],
+    },
+];
