@@ -79,7 +79,7 @@ impl Reception {
             Some(run) => Some(run),
             None => match meaning.call {
                 Call::ByName if meaning.stop => self.to_stop(on_item, person, heard.comment.written_at).await?,
-                Call::ByName => self.awaiting(on_item, person).await?,
+                Call::ByName => self.awaiting(on_item, person).await?.map(|view| view.record.info),
                 Call::Unnamed if heard.comment.parent.is_none() => {
                     match self.near(on_item, person, heard.comment.written_at).await? {
                         Some(run) => Some(run),
@@ -215,9 +215,9 @@ impl Reception {
     }
 
     /// The person's newest conversation, if the agent has asked something in it.
-    async fn awaiting(&self, on_item: &[RunInfo], person: UserId) -> Result<Option<RunInfo>, StoreError> {
+    async fn awaiting(&self, on_item: &[RunInfo], person: UserId) -> Result<Option<RunView>, StoreError> {
         let newest = self.newest(on_item, person).await?;
-        Ok(newest.filter(|view| view.record.state == RunState::Idle && asks(view)).map(|view| view.record.info))
+        Ok(newest.filter(|view| view.record.state == RunState::Idle && question(view).is_some()))
     }
 
     /// The person's newest conversation, if it is under way or has not been silent for long.
@@ -239,11 +239,10 @@ impl Reception {
         person: UserId,
         heard: &Heard,
     ) -> Result<Option<RunInfo>, StoreError> {
-        let Some(run) = self.awaiting(on_item, person).await? else { return Ok(None) };
-        let Some(view) = self.store.run(run.id).await? else { return Ok(None) };
+        let Some(view) = self.awaiting(on_item, person).await? else { return Ok(None) };
         let words = html::prompt_text(&heard.comment.html, Some(self.rule.bot()), &|_| None);
         let chosen = options(&view).iter().any(|option| option.eq_ignore_ascii_case(words.trim()));
-        Ok(chosen.then_some(run))
+        Ok(chosen.then_some(view.record.info))
     }
 
     async fn newest(&self, on_item: &[RunInfo], person: UserId) -> Result<Option<RunView>, StoreError> {
@@ -297,30 +296,24 @@ fn first_words(entry: &Entry) -> Option<Timestamp> {
     }
 }
 
-/// Whether the last word of a conversation was a question.
-fn asks(view: &RunView) -> bool {
+/// The question that was the last word of a conversation, by how it wants to be answered.
+fn question(view: &RunView) -> Option<Ask> {
     let mut entries = view.journal.iter().rev().map_while(|text| journal::decode(text).ok());
-    entries.find_map(|entry| last_word(&entry).map(asks_something)).unwrap_or(false)
-}
-
-/// The options of the question that was the last word of a conversation.
-fn options(view: &RunView) -> Vec<String> {
-    let mut entries = view.journal.iter().rev().map_while(|text| journal::decode(text).ok());
-    let last = entries.find_map(|entry| last_word(&entry).map(|draft| draft.saying.clone()));
-    match last {
-        Some(Saying::Elicitation { ask: Ask::Select { options, .. }, .. }) => {
-            options.into_iter().map(|option| option.label).collect()
-        }
-        Some(_) | None => Vec::new(),
+    match entries.find_map(last_word)?.saying {
+        Saying::Elicitation { ask, .. } => Some(ask),
+        Saying::Thought { .. } | Saying::Action { .. } | Saying::Response { .. } | Saying::Error { .. } => None,
     }
 }
 
-fn last_word(entry: &Entry) -> Option<&Draft> {
-    if let Entry::Intended { draft } = entry { Some(draft) } else { None }
+fn options(view: &RunView) -> Vec<String> {
+    match question(view) {
+        Some(Ask::Select { options, .. }) => options.into_iter().map(|option| option.label).collect(),
+        Some(Ask::Freely | Ask::SignIn { .. }) | None => Vec::new(),
+    }
 }
 
-fn asks_something(draft: &Draft) -> bool {
-    matches!(draft.saying, Saying::Elicitation { .. })
+fn last_word(entry: Entry) -> Option<Draft> {
+    if let Entry::Intended { draft } = entry { Some(draft) } else { None }
 }
 
 fn event(run: RunInfo, heard: &Heard, person: UserId, stop: bool) -> RunEvent {

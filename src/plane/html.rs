@@ -18,7 +18,7 @@ use crate::domain::ids::{FileId, UserId};
 /// Longest prompt handed on, in characters.
 const PROMPT_LIMIT_CHARS: usize = 32_000;
 
-/// Most people looked at in one text; whoever names more means none of them.
+/// Most people looked at in one text, the first ones; the others count as not mentioned.
 pub const MOST_MENTIONED: usize = 100;
 
 /// Looks up how a person is called, without the `@`.

@@ -38,7 +38,8 @@ const TRIES: u32 = 3;
 /// Times a run is left for later over one change before the model is told.
 const MOST_RETURNS: u32 = 5;
 /// How long what was seen of Plane is taken to be so still. Lists are replaced whole: what somebody puts into
-/// one between the look and the change is lost.
+/// one between the look and the change is lost. It doubles with each look, or a change would never be made where
+/// the right to send one always takes longer.
 const FRESH: Duration = Duration::from_secs(3);
 
 /// A change that is to be made sure of.
@@ -51,8 +52,8 @@ struct Change {
 }
 
 impl Change {
-    fn is_fresh(&self) -> bool {
-        self.seen_at.is_some_and(|at| at.elapsed() <= FRESH)
+    fn is_fresh(&self, fresh: Duration) -> bool {
+        self.seen_at.is_some_and(|at| at.elapsed() <= fresh)
     }
 }
 
@@ -250,16 +251,18 @@ impl Drive<'_> {
         change: &mut Change,
     ) -> Result<Next<Result<Written, PlaneError>>, StoreError> {
         let (plane, workspace) = (self.agent.plane.clone(), self.run().workspace);
+        let mut fresh = FRESH;
         let pass = loop {
-            if !change.is_fresh() {
+            if !change.is_fresh(fresh) {
                 if let Next::Settled(flow) = self.settle_if_overtaken(call, &change.planned).await? {
                     return Ok(Next::Settled(flow));
                 }
                 change.seen_at = Some(Instant::now());
+                fresh = fresh.saturating_mul(2);
             }
             // Nobody looks with a pass in hand: all who may send could wait for the right to look.
             match self.unless_cut(plane.write_pass(workspace)).await {
-                Ok(Ok(pass)) if change.is_fresh() => break pass,
+                Ok(Ok(pass)) if change.is_fresh(fresh) => break pass,
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Ok(Next::On(Err(error))),
                 Err(Cut::Stop) => return self.refuse_if_stopped(call).await.map(Next::Settled),

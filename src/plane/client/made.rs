@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Records of somebody else's that may have our keys before we give up.
-const MOST_IN_THE_WAY: usize = 3;
+pub(super) const MOST_IN_THE_WAY: usize = 3;
 
 /// Posts `body`, which has `key`; gives the record that was made, or the one that was made under the key
 /// before, as `is_ours` tells. The first request goes out at once.

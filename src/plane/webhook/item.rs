@@ -34,12 +34,13 @@ pub struct Handed {
 /// Reads a verified webhook; `None` for anything else.
 #[must_use]
 pub fn handed(event_header: Option<&str>, body: &[u8]) -> Option<Handed> {
+    // Most deliveries are of something else, and large; they need not be parsed for that.
     if event_header.is_some_and(|event| event != ITEM_EVENT) {
         return None;
     }
     let value: Value = serde_json::from_slice(body).ok()?;
     let outer = Fields::of(&value)?;
-    if event_header.is_none() && outer.text("event") != Some(ITEM_EVENT) {
+    if event_header.or_else(|| outer.text("event")) != Some(ITEM_EVENT) {
         return None;
     }
     let (data, activity) = (outer.object("data")?, outer.object("activity")?);

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::super::{
     caller::{Call, Caller},
+    made::MOST_IN_THE_WAY,
     readable,
 };
 use crate::{
@@ -35,8 +36,6 @@ use crate::{
 const MOST_PAGES: u32 = 30;
 /// The same where none began it.
 const MOST_PAGES_WITHOUT: u32 = 5;
-/// Comments of somebody else's that may have our keys before we give up.
-const MOST_IN_THE_WAY: usize = 3;
 
 /// The voice of the agent in comments.
 pub(in crate::plane::client) struct Comments {
